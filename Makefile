@@ -1,0 +1,64 @@
+# Two commands do everything on a machine with Python 3.11, make and git: `make demo` and `make test`.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.8
+UV := $(BIN)/uv
+LOCKS := gateway transformer training monitoring
+STAMP := $(VENV)/.installed
+export UV_LINK_MODE ?= copy
+
+.PHONY: help setup demo test lint types lock docs bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv and install every dependency from the hashed locks
+
+$(UV):
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name it with make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(STAMP): $(UV) requirements/dev.txt requirements/node.txt pyproject.toml
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@command -v npm >/dev/null || $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/node.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## set up, then run the main job: corpus, validation, features, lookup
+	$(BIN)/sluice demo
+
+test: setup lint types ## set up, then lint, types, import contracts and tests with coverage
+	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term
+
+lint: setup ## ruff (format and rules) and the import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+lock: $(UV) ## resolve the lock files anew (hashes, no addresses)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  --extra dev pyproject.toml -o requirements/dev.txt
+	for image in $(LOCKS); do \
+	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	    --extra $$image pyproject.toml -c requirements/dev.txt -o requirements/$$image.txt; \
+	done
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  requirements/node.in -o requirements/node.txt
+
+docs: setup ## write the generated references (settings, commands)
+	$(BIN)/python -m cli.reference
+
+bench: setup ## measure, and print ratios against peers
+	$(BIN)/sluice bench
+
+clean: ## remove the environment, the caches and the local state
+	rm -rf $(VENV) .sluice .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage

@@ -1,0 +1,107 @@
+"""The entry point `sluice`: it knows each command's name and sentence, and imports it only when it runs.
+
+`sluice --help` therefore answers at once, however heavy the packages behind the commands are. A package brings
+its commands in a module `commands.py`, as functions or typer applications; they are mounted in `COMMANDS`.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from kit.errors import Bug, ExitCode, SluiceError, problem
+
+
+class Lazy(NamedTuple):
+    """A command that is imported when it is asked for: `module:attribute`, and its sentence for --help."""
+
+    target: str
+    sentence: str
+
+
+COMMANDS: Final[dict[str, Lazy]] = {
+    "data": Lazy("training.commands:data", "Fetch the corpus, check it, describe it."),
+    "features": Lazy("feature_repo.commands:features", "Apply, fill and look up sender features."),
+    "records": Lazy("records.commands:records", "Migrate and inspect the platform's memory."),
+    "demo": Lazy("cli.demo:demo", "Run the main job from nothing to the end."),
+    "doctor": Lazy("cli.doctor:doctor", "Tell what this machine can do, and how to get what is missing."),
+    "bench": Lazy("cli.bench:bench", "Measure speed against peers in one run."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group that lists stand-ins, and imports the real command when one is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Returns the called command, imported now, with what is left of `args`."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, load(str(name)), rest
+
+
+def load(name: str) -> Any:
+    """Imports and returns the click command `name` of `COMMANDS`."""
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    target = getattr(importlib.import_module(module), attribute)
+    if not isinstance(target, typer.Typer):
+        app = typer.Typer(add_completion=False)
+        app.command(name)(target)
+        target = app
+    command = typer.main.get_command(target)
+    command.name = name
+    return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a gate. State lives under SLUICE_HOME (.sluice).",
+)
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+) -> None:
+    """Sluice: train, serve and watch a model; what runs on a laptop is what runs on the cluster."""
+    if version:
+        from importlib.metadata import version as version_of
+
+        sys.stdout.write(f"sluice {version_of('sluice')}\n")
+        raise typer.Exit
+
+
+def _stand_in() -> None:
+    raise Bug("A stand-in of the command list was called.")
+
+
+for _name, _lazy in COMMANDS.items():
+    app.command(_name, help=_lazy.sentence)(_stand_in)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs one command and leaves with its exit code; reads `sys.argv` unless `arguments` are given."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(words, prog_name="sluice")
+    except SluiceError as error:
+        _tell(error, as_json="--json" in words)
+        sys.exit(error.exit_code)
+    sys.exit(ExitCode.DONE)
+
+
+def _tell(error: SluiceError, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(problem(error), ensure_ascii=False, indent=2) + "\n")
+        return
+    reasons = getattr(error, "reasons", ())
+    lines = [f"{error.title}: {error.message}", *(f"  - {reason}" for reason in reasons)]
+    if error.next_step is not None:
+        lines.append(f"Next: {error.next_step}")
+    sys.stderr.write("\n".join(lines) + "\n")

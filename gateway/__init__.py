@@ -1,0 +1,1 @@
+"""The front door: authentication, limits, routing by environment, prediction records."""

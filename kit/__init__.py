@@ -1,0 +1,1 @@
+"""How every process behaves: settings, errors, logs, metrics, files, progress."""

@@ -1,0 +1,1 @@
+"""From predictions to action: drift, live performance, alerts, webhooks, retraining."""

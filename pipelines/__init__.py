@@ -1,0 +1,1 @@
+"""KFP components and pipelines: local run, compile, submit, schedule."""

@@ -1,0 +1,1 @@
+"""What the platform remembers: SQL tables, migrations and small repositories."""

@@ -1,0 +1,1 @@
+"""From bundle to answers: Triton repository, transformer, runtimes, deployers, promotion, batch scoring."""
