@@ -1,7 +1,7 @@
 """The entry point `sluice`: it knows each command's name and sentence, and imports it only when it runs.
 
-`sluice --help` therefore answers at once, however heavy the packages behind the commands are. A package brings
-its commands in a module `commands.py`, as functions or typer applications; they are mounted in `COMMANDS`.
+`sluice --help` therefore answers at once, however heavy the packages behind the commands are. A package
+brings its commands in a module `commands.py`, as functions or typer applications, mounted in `COMMANDS`.
 """
 
 import importlib
@@ -61,20 +61,26 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a gate. State lives under SLUICE_HOME (.sluice).",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a gate. "
+    "State lives under SLUICE_HOME (.sluice).",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"sluice {version('sluice')}\n")
+        raise typer.Exit
 
 
 @app.callback()
 def root(
-    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+    _version: bool = typer.Option(
+        False, "--version", help="Print the version and stop.", is_eager=True, callback=_print_version
+    ),
 ) -> None:
     """Sluice: train, serve and watch a model; what runs on a laptop is what runs on the cluster."""
-    if version:
-        from importlib.metadata import version as version_of
-
-        sys.stdout.write(f"sluice {version_of('sluice')}\n")
-        raise typer.Exit
 
 
 def _stand_in() -> None:
