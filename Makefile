@@ -8,7 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 UV := $(BIN)/uv
-LOCKS := gateway transformer training monitoring
+IMAGES := gateway transformer training monitoring
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate --no-emit-index-url
 STAMP := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 
@@ -45,14 +47,11 @@ types: setup ## mypy, strict
 	$(BIN)/mypy
 
 lock: $(UV) ## resolve the lock files anew (hashes, no addresses)
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	  --extra dev pyproject.toml -o requirements/dev.txt
-	for image in $(LOCKS); do \
-	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	    --extra $$image pyproject.toml -c requirements/dev.txt -o requirements/$$image.txt; \
+	$(COMPILE) --extra dev pyproject.toml -c requirements/constraints.in -o requirements/dev.txt
+	for image in $(IMAGES); do \
+	  $(COMPILE) --extra $$image pyproject.toml -c requirements/dev.txt -o requirements/$$image.txt; \
 	done
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	  requirements/node.in -o requirements/node.txt
+	$(COMPILE) requirements/node.in -o requirements/node.txt
 
 docs: setup ## write the generated references (settings, commands)
 	$(BIN)/python -m cli.reference
