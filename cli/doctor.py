@@ -1,5 +1,6 @@
 """`sluice doctor`: what this machine can do, and how to get what is missing."""
 
+import os
 import platform
 import re
 import shutil
@@ -79,9 +80,13 @@ def triton() -> Finding:
         files = metadata.files("nvidia-pytriton") or []
     except metadata.PackageNotFoundError:
         return Finding("triton", State.MISSING, "", used_for, "make setup (it installs nvidia-pytriton)")
-    servers = [file for file in files if file.name == "tritonserver" and Path(str(file.locate())).is_file()]
-    if not servers:
+    server = next((str(file.locate()) for file in files if file.name == "tritonserver"), None)
+    if server is None:
         return Finding("triton", State.MISSING, "wheel without server", used_for, "make clean setup")
+    packages = Path(server).parents[3]
+    libraries_of_wheel = {"LD_LIBRARY_PATH": str(packages / "nvidia_pytriton.libs")}
+    if "Usage: tritonserver" not in _answer(server, ("--help",), libraries_of_wheel):
+        return Finding("triton", State.MISSING, "does not start", used_for, "make clean setup")
     return Finding("triton", State.READY, f"wheel {metadata.version('nvidia-pytriton')}", used_for)
 
 
@@ -158,16 +163,24 @@ def doctor(
     print_table("This machine", ("what", "state", "found", "used for", "how to get it"), rows)
 
 
-def _version_of(
-    name: str, path: str, version_arguments: tuple[str, ...], used_for: str, remedy: str
-) -> Finding:
+def _answer(path: str, arguments: tuple[str, ...], variables: dict[str, str] | None = None) -> str:
+    """Returns what a program prints, whatever its exit code; nothing if it does not start or hangs."""
     try:
         answer = subprocess.run(  # noqa: S603 - the path was found on this machine, the arguments are ours
-            (path, *version_arguments), capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+            (path, *arguments),
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+            env={**os.environ, **(variables or {})},
         )
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        return Finding(name, State.MISSING, f"does not start: {type(exc).__name__}", used_for, remedy)
-    number = re.search(r"\d+(?:\.\d+)+", answer.stdout + answer.stderr)
-    if answer.returncode != 0 or number is None:
-        return Finding(name, State.MISSING, f"exit {answer.returncode}", used_for, remedy)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout + answer.stderr
+
+
+def _version_of(name: str, path: str, arguments: tuple[str, ...], used_for: str, remedy: str) -> Finding:
+    number = re.search(r"\d+(?:\.\d+)+", _answer(path, arguments))
+    if number is None:
+        return Finding(name, State.MISSING, f"{path} does not answer", used_for, remedy)
     return Finding(name, State.READY, number.group(), used_for)

@@ -15,6 +15,9 @@ from typer.core import TyperGroup
 
 from kit.errors import Bug, ExitCode, SluiceError, problem
 
+MARKUP: Final = "markdown"
+"""How docstrings of commands are drawn: paragraphs flow to the width of the terminal."""
+
 
 class Lazy(NamedTuple):
     """A command that is imported when it is asked for: `module:attribute`, and its sentence for --help."""
@@ -52,14 +55,21 @@ def load(name: str) -> Any:
         target = app
     command = typer.main.get_command(target)
     command.name = name
+    _render_as_markdown(command)
     return command
+
+
+def _render_as_markdown(command: Any) -> None:
+    command.rich_markup_mode = MARKUP
+    for member in getattr(command, "commands", {}).values():
+        _render_as_markdown(member)
 
 
 app = typer.Typer(
     cls=LazyGroup,
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=MARKUP,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a gate. "
     "State lives under SLUICE_HOME (.sluice).",

@@ -17,6 +17,11 @@ PAYLOAD_FIELDS: Final = frozenset(
 SECRET_FIELDS: Final = frozenset({"password", "secret", "token", "api_key", "authorization"})
 REDACTED: Final = "[redacted]"
 
+# The locals of a frame may hold an e-mail, so a stack is logged without them.
+_STACK: Final = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replaces the values of payload and secret fields; a structlog processor."""
@@ -47,9 +52,13 @@ def configure(*, level: str = "INFO", stream: TextIO | None = None, json: bool |
     )
     final: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if as_json:
-        final += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        final += [_STACK, structlog.processors.JSONRenderer()]
     else:
-        final += [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        final += [
+            structlog.dev.ConsoleRenderer(
+                colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=final))
     root = logging.getLogger()

@@ -1,0 +1,94 @@
+"""`sluice bench`: every package's measurements, with the peers measured in the same run."""
+
+import importlib
+import json
+import platform
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+import typer
+
+from kit.benchmark import Figure
+from kit.errors import UsageError
+from kit.files import write_text
+from kit.home import home
+from kit.terminal import bar, print_json, print_table
+
+MEASUREMENTS: Final[dict[str, str]] = {
+    "start-up": "cli.bench:start_up",
+    "corpus": "training.benchmarks:corpus_load",
+    "extraction": "feature_repo.benchmarks:extraction",
+    "lookup": "feature_repo.lookup_benchmark:lookup",
+    "records": "records.benchmarks:prediction_window",
+}
+
+
+def start_up(_home: object = None) -> list[Figure]:
+    """Returns the CPU time of `sluice --help` in a process of its own, against that of `feast --help`."""
+    import resource
+    import statistics
+    import subprocess
+
+    def cpu_seconds(*arguments: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run((sys.executable, *arguments), check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    ours = "import sys; sys.argv = ['sluice', '--help']; from cli.main import main; main()"
+    own = statistics.median(cpu_seconds("-c", ours) for _ in range(5))
+    peer = statistics.median(cpu_seconds("-m", "feast.cli.cli", "--help") for _ in range(3))
+    return [Figure("sluice --help, CPU", own, "s", aim="< 0.5", peer="feast --help", ratio=own / peer)]
+
+
+_ONLY: Final = f"Measure only this; may be given again. One of: {', '.join(MEASUREMENTS)}."
+
+
+def bench(
+    only: list[str] = typer.Option([], "--only", help=_ONLY),
+    as_json: bool = typer.Option(False, "--json", help="Print the figures as JSON."),
+) -> None:
+    """Measure speed against peers in one run.
+
+    Each measurement runs on this machine, on the real corpus, next to a peer on the same input: quote the
+    ratios, not the absolute times. The figures are kept in SLUICE_HOME/reports/bench.json.
+
+    Examples: `sluice bench`, `sluice bench --only extraction --only lookup --json`.
+    """
+    unknown = sorted(set(only) - set(MEASUREMENTS))
+    if unknown:
+        raise UsageError(
+            f"Nothing is measured under {', '.join(unknown)}: choose from {', '.join(MEASUREMENTS)}."
+        )
+    chosen = [name for name in MEASUREMENTS if not only or name in only]
+    measured: dict[str, list[Figure]] = {}
+    folders = home()
+    with bar("Measuring", len(chosen)) as advance:
+        for name in chosen:
+            module, _, attribute = MEASUREMENTS[name].partition(":")
+            measured[name] = getattr(importlib.import_module(module), attribute)(folders)
+            advance()
+    document = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "figures": {name: [figure._asdict() for figure in figures] for name, figures in measured.items()},
+    }
+    write_text(folders.reports / "bench.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    if as_json:
+        print_json(document)
+        return
+    rows = [
+        (
+            name,
+            figure.name,
+            f"{figure.value:,.4g} {figure.unit}",
+            figure.aim or "",
+            f"{figure.ratio:.3g} times {figure.peer}" if figure.ratio is not None else "",
+            figure.note or "",
+        )
+        for name, figures in measured.items()
+        for figure in figures
+    ]
+    print_table("Measured", ("what", "figure", "value", "aim", "against", "note"), rows)
