@@ -1,0 +1,1 @@
+"""The corpus of labelled messages: fetched, normalised, clustered, split, checked and described."""

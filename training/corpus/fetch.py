@@ -1,0 +1,81 @@
+"""From a source to a corpus on disk: once, whole, and by one process at a time."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from contracts.corpus import GROUP, LABEL
+from kit.files import locked
+from training.corpus import store
+from training.corpus.errors import NothingKept
+from training.corpus.fingerprint import fingerprint
+from training.corpus.found import Found
+from training.corpus.rows import Normalised, normalise
+from training.settings import TrainingSettings
+
+
+class Source(Protocol):
+    """Where labelled messages come from."""
+
+    def identity(self) -> dict[str, str]:
+        """Returns what is read: two sources of one identity hold the same entries."""
+        ...
+
+    def entries(self) -> Iterator[Found]:
+        """Yields every entry of the source."""
+        ...
+
+
+class Fetched(NamedTuple):
+    """The corpus on disk; `unchanged` says that it was there already."""
+
+    manifest: store.Manifest
+    unchanged: bool
+
+
+def fetch(folder: Path, source: Source, settings: TrainingSettings, *, wait_seconds: float = 0) -> Fetched:
+    """Returns the manifest of the corpus of `source` in `folder`, and fetches it unless it is there whole.
+
+    Raises:
+        Locked: another process fetches into `folder` for longer than `wait_seconds`.
+        NothingKept: the source holds no usable message; the former corpus stays.
+        CallerError, OperationalError: what the source raises; the former corpus stays.
+    """
+    with locked(folder / store.LOCK, what=f"A fetch into {folder}", timeout_seconds=wait_seconds):
+        request = source.identity() | {"message_max_bytes": settings.message_max_bytes}
+        present = store.whole(folder)
+        if present is not None and present.request == request:
+            return Fetched(present, unchanged=True)
+        result = normalise(source.entries(), max_bytes=settings.message_max_bytes)
+        if result.kept.num_rows == 0:
+            raise NothingKept(
+                f"None of {result.read} entries is a labelled message: {_told(result.reasons)}.",
+                next_step="Name the folders spam and ham, or give --label for a source of one class.",
+            )
+        manifest = store.write(folder, result.kept, result.quarantined, _manifest(request, result))
+        return Fetched(manifest, unchanged=False)
+
+
+def _manifest(request: dict[str, Any], result: Normalised) -> store.Manifest:
+    return store.Manifest(
+        format_version=store.FORMAT_VERSION,
+        request=request,
+        fingerprint=fingerprint(result.kept),
+        counts=store.Counts(
+            read=result.read,
+            kept=result.kept.num_rows,
+            quarantined=result.quarantined.num_rows,
+            repeated=result.repeated,
+            reasons=result.reasons,
+            labels=dict(sorted(Counter(result.kept[LABEL].to_pylist()).items())),
+            groups=dict(sorted(Counter(result.kept[GROUP].to_pylist()).items())),
+        ),
+        sha256={},
+        fetched_at=datetime.now(UTC),
+    )
+
+
+def _told(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "it is empty"

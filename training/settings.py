@@ -1,0 +1,27 @@
+"""Settings of the corpus and of training (prefix `TRAINING_`)."""
+
+from pydantic import Field
+
+from kit.settings import Settings, settings_config
+
+
+class TrainingSettings(Settings):
+    """Limits on what a corpus may hold, and the gates it must pass before anything trains on it."""
+
+    owner = "training"
+    model_config = settings_config("TRAINING_")
+
+    message_max_bytes: int = Field(default=16 << 20, ge=1024, le=1 << 30)
+    """Bytes of one message of the corpus; a larger one goes to quarantine."""
+
+    unpacked_max_bytes: int = Field(default=2 << 30, ge=1024)
+    """Bytes that an archive may unpack to; one that holds more is refused."""
+
+    download_max_bytes: int = Field(default=4 << 30, ge=1024)
+    """Bytes of a download; a longer one is refused."""
+
+    download_timeout_seconds: float = Field(default=60, gt=0, le=3600)
+    """Longest wait for a server to connect or to send its next bytes."""
+
+    npm_timeout_seconds: float = Field(default=900, gt=0, le=86_400)
+    """Longest run of the npm client."""
