@@ -23,5 +23,8 @@ class TrainingSettings(Settings):
     download_timeout_seconds: float = Field(default=60, gt=0, le=3600)
     """Longest wait for a server to connect or to send its next bytes."""
 
+    download_attempts: int = Field(default=5, ge=1, le=100)
+    """Tries of a download that breaks off; each goes on where the last one ended."""
+
     npm_timeout_seconds: float = Field(default=900, gt=0, le=86_400)
     """Longest run of the npm client."""

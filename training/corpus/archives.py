@@ -7,48 +7,61 @@ to is counted while it is read, so a bomb ends at the limit and not at the end o
 import bz2
 import gzip
 import lzma
+import re
 import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Final, NamedTuple, cast
+from typing import IO, Final, NamedTuple, Protocol, cast
 
 from training.corpus.errors import SourceTooLarge, SourceUnreadable
 from training.corpus.found import Reason
+from training.corpus.mailboxes import Lines
 
 _ENCRYPTED: Final = 0x1
+_DRIVE: Final = re.compile(r"[A-Za-z]:")
 _DAMAGED: Final = (
     tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error,
     NotImplementedError, OSError,
 )  # fmt: skip
 
 
+class Content(Lines, Protocol):
+    """Bytes that can be read at once or line by line."""
+
+    def read(self, size: int) -> bytes:
+        """Returns up to `size` bytes."""
+        ...
+
+
 class Entry(NamedTuple):
-    """One entry of an archive: its path, up to limit + 1 of its bytes, and why it was not read, if so."""
+    """One entry of an archive: its path, and its content until the next entry is asked for.
+
+    `content` is None where `reason` says why it is not read.
+    """
 
     path: PurePosixPath
-    raw: bytes
+    content: Content | None
     reason: Reason | None = None
 
 
 def is_archive(path: Path) -> bool:
-    """Returns whether `path` is a zip or a (compressed) tar archive, by its content."""
+    """Returns whether the file at `path` is a zip or a (compressed) tar archive, by its content."""
     return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
 
 
-def entries(path: Path, *, max_bytes: int, unpacked_max_bytes: int) -> Iterator[Entry]:
+def entries(path: Path, *, unpacked_max_bytes: int) -> Iterator[Entry]:
     """Yields the files and the oddities of the archive at `path`; folders are no entries.
 
     Raises:
         SourceTooLarge: it unpacks to more than `unpacked_max_bytes`.
         SourceUnreadable: it is damaged, encrypted, or compressed in an unknown way.
     """
-    meter = _Meter(path, unpacked_max_bytes)
     read = _zip_entries if zipfile.is_zipfile(path) else _tar_entries
     try:
-        yield from read(path, max_bytes, meter)
+        yield from read(path, unpacked_max_bytes)
     except _DAMAGED as exc:
         raise SourceUnreadable(
             f"{path.name} is damaged, or no archive that can be read here: {type(exc).__name__}.",
@@ -71,7 +84,7 @@ class _Meter:
 
 
 class _Metered:
-    """A stream for tarfile that counts what is read of it."""
+    """A stream that counts what is read of it."""
 
     def __init__(self, stream: IO[bytes], meter: _Meter) -> None:
         self._stream, self._meter = stream, meter
@@ -79,11 +92,17 @@ class _Metered:
     def read(self, size: int) -> bytes:
         return self._meter.count(self._stream.read(size))
 
+    def readline(self, size: int) -> bytes:
+        return self._meter.count(self._stream.readline(size))
 
-def _tar_entries(path: Path, max_bytes: int, meter: _Meter) -> Iterator[Entry]:
+
+def _tar_entries(path: Path, limit: int) -> Iterator[Entry]:
+    # All of a tar is counted, skipped entries too: they must be unpacked to be skipped. Contents are counted
+    # once more by themselves: a sparse entry is longer than its bytes in the archive.
+    outer, inner = _Meter(path, limit), _Meter(path, limit)
     with (
         _unpacked(path) as stream,
-        tarfile.open(fileobj=cast("IO[bytes]", _Metered(stream, meter)), mode="r|") as archive,
+        tarfile.open(fileobj=cast("IO[bytes]", _Metered(stream, outer)), mode="r|") as archive,
     ):
         for member in archive:
             if member.isdir():
@@ -91,7 +110,7 @@ def _tar_entries(path: Path, max_bytes: int, meter: _Meter) -> Iterator[Entry]:
             name = PurePosixPath(member.name)
             reason = _reason_against(name, is_file=member.isfile())
             content = None if reason else archive.extractfile(member)
-            yield Entry(name, content.read(max_bytes + 1) if content else b"", reason)
+            yield Entry(name, _Metered(content, inner) if content else None, reason)
 
 
 def _unpacked(path: Path) -> IO[bytes]:
@@ -106,7 +125,8 @@ def _unpacked(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _zip_entries(path: Path, max_bytes: int, meter: _Meter) -> Iterator[Entry]:
+def _zip_entries(path: Path, limit: int) -> Iterator[Entry]:
+    meter = _Meter(path, limit)
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if member.is_dir():
@@ -119,13 +139,13 @@ def _zip_entries(path: Path, max_bytes: int, meter: _Meter) -> Iterator[Entry]:
             mode = stat.S_IFMT(member.external_attr >> 16)
             reason = _reason_against(name, is_file=mode in {0, stat.S_IFREG})
             if reason:
-                yield Entry(name, b"", reason)
+                yield Entry(name, None, reason)
                 continue
             with archive.open(member) as content:
-                yield Entry(name, meter.count(content.read(max_bytes + 1)))
+                yield Entry(name, _Metered(content, meter))
 
 
 def _reason_against(name: PurePosixPath, *, is_file: bool) -> Reason | None:
-    if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+    if name.is_absolute() or ".." in name.parts or _DRIVE.fullmatch("".join(name.parts[:1])):
         return Reason.UNSAFE_PATH
     return None if is_file else Reason.NOT_A_FILE

