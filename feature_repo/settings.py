@@ -32,5 +32,8 @@ class FeatureRepoSettings(Settings):
     redis_connection: SecretStr = SecretStr("127.0.0.1:6379")
     """Feast's Redis connection string, `host:port[,db=N][,ssl=true][,password=…]`; for `redis` only."""
 
+    redis_timeout_seconds: float = Field(default=0.5, gt=0, le=60)
+    """How long a lookup waits for Redis, to connect and to answer; what the connection string says wins."""
+
     history_max_age_days: int = Field(default=365, ge=1, le=36_500)
     """Sender history older than this counts as unknown, in training and online alike."""

@@ -1,0 +1,22 @@
+"""The one place where stored history becomes model input: defaults, bounds, float32."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.features import SENDER_FEATURES
+
+_DEFAULTS: Final = np.array([feature.default for feature in SENDER_FEATURES])
+_LOW: Final = np.array([feature.low for feature in SENDER_FEATURES])
+_HIGH: Final = np.array([feature.high for feature in SENDER_FEATURES])
+
+
+def sender_numbers(stored: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Returns the 8 sender numbers, float32 [N, 8], in the order of SENDER_FEATURES.
+
+    `stored` is what a store holds, float64 [N, 8], with NaN where it holds nothing. Training and serving
+    both come through here, so that the same row gives the same bits.
+    """
+    known = np.where(np.isnan(stored), _DEFAULTS, stored)
+    return np.clip(known, _LOW, _HIGH).astype(np.float32)
