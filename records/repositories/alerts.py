@@ -1,0 +1,196 @@
+"""Alerts: opened once for each cause, counted while open, closed by people or by quiet."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from contracts.environments import Environment
+from records.errors import RecordMissing
+from records.keys import time_ordered_uuid
+from records.repositories.upserts import upsert
+from records.tables import MonitoringAlert
+from records.tables.monitoring_alerts import AlertKind, Severity
+
+PLATFORM = "platform"
+"""The actor of what happened by itself."""
+
+
+class Cause(NamedTuple):
+    """What is wrong, whichever run sees it."""
+
+    model_name: str
+    environment: Environment
+    kind: AlertKind
+    family: str = ""
+
+    @property
+    def key(self) -> str:
+        """The stable key."""
+        return "/".join((self.model_name, self.environment, self.kind, self.family))
+
+
+class Seen(NamedTuple):
+    """The open alert of a cause, and whether this sighting opened it."""
+
+    alert: MonitoringAlert
+    opened: bool
+
+
+async def open_or_count(
+    session: AsyncSession,
+    cause: Cause,
+    *,
+    severity: Severity,
+    summary: str,
+    details: dict[str, Any],
+    seen_at: datetime,
+    model_version: str | None = None,
+) -> Seen:
+    """Opens the alert of `cause`, or counts one more sighting on the open one; one statement, safe beside others.
+
+    A sighting renews severity, summary, details and version, and ends a row of quiet runs. A new alert takes over
+    the mute of the one before it.
+    """
+    muted = (
+        select(MonitoringAlert.muted_until)
+        .where(MonitoringAlert.key == cause.key, MonitoringAlert.muted_until > seen_at)
+        .order_by(MonitoringAlert.opened_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    insert = upsert(session, MonitoringAlert).values(
+        id=(key := time_ordered_uuid()),
+        key=cause.key,
+        model_name=cause.model_name,
+        environment=cause.environment,
+        kind=cause.kind,
+        family=cause.family,
+        model_version=model_version,
+        severity=severity,
+        summary=summary,
+        details=details,
+        opened_at=seen_at,
+        last_seen_at=seen_at,
+        occurrences=1,
+        quiet_runs=0,
+        muted_until=muted,
+        history=[],
+    )
+    renewed = ("severity", "summary", "details", "model_version", "last_seen_at")
+    statement = insert.on_conflict_do_update(
+        index_elements=["key"],
+        index_where=MonitoringAlert.resolved_at.is_(None),
+        set_={
+            **{name: insert.excluded[name] for name in renewed},
+            "occurrences": MonitoringAlert.occurrences + 1,
+            "quiet_runs": 0,
+        },
+    ).returning(MonitoringAlert)
+    alert = (await session.scalars(statement, execution_options={"populate_existing": True})).one()
+    return Seen(alert, opened=alert.id == key)
+
+
+async def count_quiet_run(
+    session: AsyncSession, cause: Cause, *, resolve_after: int, now: datetime
+) -> MonitoringAlert | None:
+    """Counts a run that did not see `cause`, and resolves its alert at the `resolve_after`th in a row.
+
+    Returns the alert, resolved or not, or None if none was open.
+    """
+    query = select(MonitoringAlert).where(
+        MonitoringAlert.key == cause.key, MonitoringAlert.resolved_at.is_(None)
+    )
+    alert = await session.scalar(query.with_for_update())
+    if alert is None:
+        return None
+    alert.quiet_runs += 1
+    if alert.quiet_runs >= resolve_after:
+        alert.resolved_at = now
+        _note(alert, "resolved", PLATFORM, f"not seen in {alert.quiet_runs} runs", now)
+    await session.flush()
+    return alert
+
+
+async def acknowledge(
+    session: AsyncSession, alert_id: UUID, *, actor: str, reason: str, now: datetime
+) -> MonitoringAlert:
+    """Notes that `actor` looks after an open alert, and returns it.
+
+    Raises:
+        RecordMissing: there is no such open alert.
+    """
+    alert = await _open_one(session, alert_id)
+    alert.acknowledged_at = alert.acknowledged_at or now
+    _note(alert, "acknowledged", actor, reason, now)
+    await session.flush()
+    return alert
+
+
+async def resolve(
+    session: AsyncSession, alert_id: UUID, *, actor: str, reason: str, now: datetime
+) -> MonitoringAlert:
+    """Closes an open alert and returns it; the next sighting of its cause opens a new one.
+
+    Raises:
+        RecordMissing: there is no such open alert.
+    """
+    alert = await _open_one(session, alert_id)
+    alert.resolved_at = now
+    _note(alert, "resolved", actor, reason, now)
+    await session.flush()
+    return alert
+
+
+async def mute(
+    session: AsyncSession, alert_id: UUID, *, until: datetime, actor: str, reason: str, now: datetime
+) -> MonitoringAlert:
+    """Keeps an open alert and its followers of the same key quiet before `until`, and returns it.
+
+    Raises:
+        RecordMissing: there is no such open alert.
+    """
+    alert = await _open_one(session, alert_id)
+    alert.muted_until = until
+    _note(alert, f"muted until {until.isoformat(timespec='seconds')}", actor, reason, now)
+    await session.flush()
+    return alert
+
+
+async def by_id(session: AsyncSession, alert_id: UUID) -> MonitoringAlert | None:
+    """Returns the alert, open or not, or None."""
+    return await session.get(MonitoringAlert, alert_id)
+
+
+async def listed(
+    session: AsyncSession, *, open_only: bool = True, environment: Environment | None = None, limit: int = 100
+) -> list[MonitoringAlert]:
+    """Returns the latest alerts, newest first: the open ones, or all."""
+    query = select(MonitoringAlert)
+    if open_only:
+        query = query.where(MonitoringAlert.resolved_at.is_(None))
+    if environment is not None:
+        query = query.where(MonitoringAlert.environment == environment)
+    query = query.order_by(MonitoringAlert.opened_at.desc(), MonitoringAlert.id.desc()).limit(limit)
+    return list(await session.scalars(query))
+
+
+async def _open_one(session: AsyncSession, alert_id: UUID) -> MonitoringAlert:
+    query = select(MonitoringAlert).where(
+        MonitoringAlert.id == alert_id, MonitoringAlert.resolved_at.is_(None)
+    )
+    # Locked until the transaction ends, so that of two people's notes none is lost; SQLite has one writer anyway.
+    alert = await session.scalar(query.with_for_update(), execution_options={"populate_existing": True})
+    if alert is None:
+        raise RecordMissing(
+            f"There is no open alert {alert_id}.", next_step="`sluice alerts list` shows the open ones."
+        )
+    return alert
+
+
+def _note(alert: MonitoringAlert, action: str, actor: str, reason: str, at: datetime) -> None:
+    # A new list: SQLAlchemy does not see an append to a JSON value.
+    entry = {"at": at.isoformat(), "action": action, "actor": actor, "reason": reason}
+    alert.history = [*alert.history, entry]

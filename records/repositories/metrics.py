@@ -1,0 +1,91 @@
+"""Series of measured values over windows of data."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from records.keys import time_ordered_uuid
+from records.repositories.upserts import upsert
+from records.tables import DatasetMetric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One value; the fields are columns of `dataset_metrics`, and those before `measured_at` its identity."""
+
+    model_name: str
+    source: str
+    dataset: str
+    metric: str
+    family: str = ""
+    feature: str = ""
+    window_start: datetime
+    window_end: datetime
+    measured_at: datetime
+    value: float
+    row_count: int
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+async def write(session: AsyncSession, measurements: Sequence[Measurement]) -> None:
+    """Writes `measurements`; one whose identity is there already replaces it.
+
+    Raises:
+        RecordRejected: a value is NaN or infinite, a source is unknown, a window ends before it begins.
+    """
+    if not measurements:
+        return
+    insert = upsert(session, DatasetMetric)
+    replaced = {name: insert.excluded[name] for name in ("measured_at", "value", "row_count", "details")}
+    statement = insert.on_conflict_do_update(
+        index_elements=[
+            *("model_name", "source", "dataset", "metric", "family", "feature", "window_start", "window_end")
+        ],
+        set_=replaced,
+    )
+    rows = [{"id": time_ordered_uuid(), **asdict(measurement)} for measurement in measurements]
+    await (await session.connection()).execute(statement, rows)
+
+
+async def series(
+    session: AsyncSession,
+    *,
+    model_name: str,
+    source: str,
+    metric: str,
+    family: str | None = None,
+    feature: str | None = None,
+    since: datetime | None = None,
+    limit: int = 1000,
+) -> list[DatasetMetric]:
+    """Returns the latest `limit` values of one metric, oldest first; every family and feature unless one is named.
+
+    `family=""` asks for the values that are about all families together; the same for `feature`.
+    """
+    table = DatasetMetric
+    query = select(table).where(
+        table.model_name == model_name, table.source == source, table.metric == metric
+    )
+    if family is not None:
+        query = query.where(table.family == family)
+    if feature is not None:
+        query = query.where(table.feature == feature)
+    if since is not None:
+        query = query.where(table.window_end >= since)
+    query = query.order_by(table.window_end.desc(), table.id.desc()).limit(limit)
+    return list(await session.scalars(query))[::-1]
+
+
+async def of_dataset(
+    session: AsyncSession, *, model_name: str, source: str, dataset: str
+) -> list[DatasetMetric]:
+    """Returns every value measured on one dataset: a model version's traffic, or a data fingerprint."""
+    table = DatasetMetric
+    query = select(table).where(
+        table.model_name == model_name, table.source == source, table.dataset == dataset
+    )
+    return list(await session.scalars(query.order_by(table.window_end, table.id)))

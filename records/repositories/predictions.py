@@ -1,0 +1,124 @@
+"""Writing predictions, finding one, and reading on from where a reader stopped."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, NamedTuple
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from contracts.environments import Environment
+from records.columns import NUMBERS_MAX
+from records.errors import RecordRejected
+from records.keys import time_ordered_uuid
+from records.repositories.upserts import upsert
+from records.tables.prediction_logs import SENDER_LENGTH, PredictionLog
+from records.tables.registry import NAME_LENGTH, REQUEST_ID_LENGTH, VERSION_LENGTH
+
+_ROWS_PER_STATEMENT: Final = 1000
+
+Version = Annotated[str, Field(min_length=1, max_length=VERSION_LENGTH)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class NewPrediction(BaseModel):
+    """One answer to be remembered, checked when it is made; the fields are columns of `prediction_logs`.
+
+    It goes through JSON and back unchanged (`model_dump_json`, `model_validate_json`), for a spool on disk.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    request_id: str = Field(pattern=r"\S", max_length=REQUEST_ID_LENGTH)
+    created_at: AwareDatetime
+    environment: Environment
+    model_name: str = Field(min_length=1, max_length=NAME_LENGTH)
+    model_version: Version
+    schema_digest: Version
+    message_sha256: Sha256 | None = None
+    sender: str | None = Field(default=None, max_length=SENDER_LENGTH)
+    sender_domain: str | None = Field(default=None, max_length=SENDER_LENGTH)
+    subject_sha256: Sha256 | None = None
+    numeric: Annotated[tuple[FiniteFloat, ...], Field(max_length=NUMBERS_MAX)]
+    text_statistics: dict[str, FiniteFloat] = Field(default_factory=dict)
+    probability: Probability
+    threshold: Probability | None = None
+    label: Version
+    latency_seconds: float = Field(ge=0, allow_inf_nan=False)
+    defaulted_features: int = Field(default=0, ge=0)
+    shadow_of: str | None = Field(default=None, max_length=REQUEST_ID_LENGTH)
+
+    @classmethod
+    def checked(cls, **values: Any) -> "NewPrediction":
+        """Returns the prediction of `values`.
+
+        Raises:
+            RecordRejected: a value is missing, unknown or out of its bounds.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as exc:
+            reasons = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in exc.errors())
+            raise RecordRejected(f"This prediction cannot be stored: {reasons}.") from exc
+
+
+class Cursor(NamedTuple):
+    """How far a reader has come; `recorded_at` and `id` of the last row it saw."""
+
+    recorded_at: datetime
+    id: UUID
+
+
+async def insert_many(
+    session: AsyncSession, predictions: Sequence[NewPrediction], *, recorded_at: datetime
+) -> int:
+    """Writes `predictions`, leaves out request ids that are there already, and returns how many were new."""
+    statement = upsert(session, PredictionLog).on_conflict_do_nothing(index_elements=["request_id"])
+    statement = statement.returning(PredictionLog.id)
+    new = 0
+    for start in range(0, len(predictions), _ROWS_PER_STATEMENT):
+        rows = [
+            {"id": time_ordered_uuid(), "recorded_at": recorded_at, **dict(prediction)}
+            for prediction in predictions[start : start + _ROWS_PER_STATEMENT]
+        ]
+        # The connection and not the session: rows of the ORM would cost more than the insert itself.
+        answer = await (await session.connection()).execute(statement, rows)
+        new += len(answer.all())
+    return new
+
+
+async def by_request_id(session: AsyncSession, request_id: str) -> PredictionLog | None:
+    """Returns the prediction that was answered under `request_id`, or None."""
+    return await session.scalar(select(PredictionLog).where(PredictionLog.request_id == request_id))
+
+
+async def shadows_of(session: AsyncSession, request_id: str) -> list[PredictionLog]:
+    """Returns what the other environment answered to mirrored copies of `request_id`."""
+    query = select(PredictionLog).where(PredictionLog.shadow_of == request_id).order_by(PredictionLog.id)
+    return list(await session.scalars(query))
+
+
+async def recorded_after(
+    session: AsyncSession, cursor: Cursor | None, *, until: datetime, limit: int = 1000
+) -> list[PredictionLog]:
+    """Returns the next rows after `cursor` that were recorded before `until`, oldest first, without shadows.
+
+    The order is that of writing and not of `created_at`: a row that waited in a spool comes late, and is not
+    missed. Let `until` lie a minute behind now: a transaction that is still open may yet commit rows with an
+    earlier `recorded_at`, and a cursor that had passed them would never see them.
+    """
+    query = select(PredictionLog).where(PredictionLog.recorded_at < until, PredictionLog.shadow_of.is_(None))
+    if cursor is not None:
+        query = query.where(
+            tuple_(PredictionLog.recorded_at, PredictionLog.id) > tuple_(cursor.recorded_at, cursor.id)
+        )
+    query = query.order_by(PredictionLog.recorded_at, PredictionLog.id).limit(limit)
+    return list(await session.scalars(query))
+
+
+def cursor_after(rows: Sequence[PredictionLog], cursor: Cursor | None) -> Cursor | None:
+    """Returns the cursor after `rows`, which `recorded_after(…, cursor)` gave."""
+    return Cursor(rows[-1].recorded_at, rows[-1].id) if rows else cursor
