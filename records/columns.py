@@ -1,4 +1,4 @@
-"""Column types that hold the rules both databases must share: UTC, clean text, bounded JSON, packed numbers."""
+"""Column types with the rules that both databases share: UTC, clean text, bounded JSON, packed numbers."""
 
 import json
 import math
@@ -20,6 +20,7 @@ NUMBERS_MAX: Final = 4096
 """Most numbers of one row."""
 REPLACEMENT: Final = "\ufffd"
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -60,14 +61,14 @@ class CleanString(TypeDecorator[str]):
         """Returns `value` without what a database cannot hold."""
         if value is None:
             return None
-        limit = self.impl_instance.length
+        limit: int | None = self.length
         if limit is not None and len(value) > limit:
             raise RecordRejected(f"A text has {len(value)} characters; its column holds {limit}.")
         return clean_text(value)
 
 
 class FiniteNumber(TypeDecorator[float]):
-    """A double that is a number: SQLite would keep NaN as NULL, and PostgreSQL holds NaN above every bound."""
+    """A double that is a number: SQLite keeps NaN as NULL, and PostgreSQL holds it above every bound."""
 
     impl = Double
     cache_ok = True
@@ -131,6 +132,8 @@ def json_text(value: Any) -> str:
 
 def clean_text(value: str) -> str:
     """Returns `value` with NUL and lone surrogates as U+FFFD."""
+    if value.isascii() and "\x00" not in value:  # nearly every value, and ten times faster
+        return value
     return _UNSTORABLE.sub(REPLACEMENT, value)
 
 
@@ -159,7 +162,7 @@ def unpacked(data: bytes) -> tuple[float, ...]:
 
 
 def _dumped(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def _clean(value: Any) -> Any:

@@ -39,8 +39,8 @@ class Records:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Yields a session that writes: committed at the end of the block, rolled back on an error.
 
-        Keep other work out of the block: SQLite has one writer at a time, and every OSError in the block is taken
-        for the database's.
+        Keep other work out of the block: SQLite has one writer at a time, and every OSError in the block is
+        taken for the database's.
 
         Raises:
             RecordsUnavailable: the database refuses, is silent, busy or full.

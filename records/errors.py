@@ -3,7 +3,7 @@
 Leaves of the tree in `kit.errors`::
 
     CallerError
-    ├── RecordRejected       422  a value that no table may hold: naive time, NaN, too long, a broken constraint
+    ├── RecordRejected       422  a value that no table holds: naive time, NaN, too long, a constraint
     ├── RecordMissing        404  no row has this id, or it is not in a state that allows the change
     └── UsageError
         └── UnknownRevision  400  a schema revision that this installation does not know
@@ -76,7 +76,9 @@ def translation(error: Exception) -> SluiceError | None:
     """Returns what `error` means to a caller of `records`, or None if it is a bug and must stay as it is."""
     if isinstance(error, (PoolTimeoutError, OSError)):
         # OSError covers refused and reset connections, unknown hosts, and asyncpg's TimeoutError.
-        return RecordsUnavailable("The records database did not answer in time.", next_step=_CHECK)
+        return RecordsUnavailable(
+            "The records database cannot be reached, or did not answer in time.", next_step=_CHECK
+        )
     if not isinstance(error, DBAPIError):
         return None
     if error.connection_invalidated:

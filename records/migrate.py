@@ -1,8 +1,8 @@
 """Moves the schema of the records between revisions; the migrations travel inside the package.
 
-The whole move is one transaction in both databases: it happens, or it does not. The transaction begins with the
-database's own lock (PostgreSQL: an advisory lock; SQLite: BEGIN IMMEDIATE), so that of two processes which
-upgrade at once one waits, and then finds nothing left to do.
+The whole move is one transaction in both databases: it happens, or it does not. The transaction begins with
+the database's own lock (PostgreSQL: an advisory lock; SQLite: BEGIN IMMEDIATE), so that of two processes
+which upgrade at once one waits, and then finds nothing left to do.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -135,8 +135,8 @@ async def _exclusive(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     is_sqlite = engine.dialect.name == "sqlite"
     async with engine.connect() as connection:
         if is_sqlite:
-            # Batch mode drops and renames tables, which foreign keys would follow. Both pragmas only work outside
-            # of a transaction, hence the driver's own connection.
+            # Batch mode drops and renames tables, which foreign keys would follow. Both pragmas only work
+            # outside of a transaction, hence the driver's own connection.
             await _pragmas(connection, f"busy_timeout={WAIT_SECONDS * 1000}", "foreign_keys=OFF")
         async with connection.begin():
             if not is_sqlite:
@@ -170,6 +170,6 @@ class _known_revisions:  # noqa: N801 - reads as a with-statement
         if isinstance(error, (CommandError, ResolutionError)):
             raise UnknownRevision(
                 "A revision of the records schema is unknown to this installation.",
-                next_step=f"`sluice records status` shows the database's revision; this installation ends at {head()}. "
-                "If the database is newer, install the Sluice that migrated it.",
+                next_step="`sluice records status` shows where the database is; this installation ends at "
+                f"{head()}. If the database is newer, install the Sluice that migrated it.",
             ) from error

@@ -1,7 +1,7 @@
-"""A real PostgreSQL for one test run or one measurement: the server of the `pgserver` wheel, in a folder that goes.
+"""A real PostgreSQL for one test run or one measurement: the server of the `pgserver` wheel.
 
-The wheel's own Python is not used: it makes a system user, opens up the permissions of every folder above the data,
-and stops the server in an exit handler. Here the server is a child process that its maker stops by its own id.
+The wheel's own Python is not used: it makes a system user, opens up the permissions of every folder above the
+data, and stops the server in an exit handler. Here the server is a child process that its maker stops.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ UNPRIVILEGED: Final = "nobody"
 
 
 def binaries() -> Path | None:
-    """Returns the folder of PostgreSQL's programs in the `pgserver` wheel, or None without it; imports nothing."""
+    """Returns the folder of PostgreSQL's programs in the `pgserver` wheel, or None without the wheel."""
     try:
         files = importlib.metadata.files("pgserver") or []
     except importlib.metadata.PackageNotFoundError:
@@ -135,7 +135,7 @@ def temporary() -> Iterator[Postgresql]:
 
 
 def _reachable(programs: Path, folder: Path) -> Path:
-    """Returns `programs`, or a copy below `folder` if the unprivileged user cannot reach them (a home of root)."""
+    """Returns `programs`, or a copy below `folder` if the unprivileged user cannot reach them."""
     user = pwd.getpwnam(UNPRIVILEGED)
     test = subprocess.run(  # noqa: S603 - a fixed program
         ["/usr/bin/test", "-x", programs / "postgres"],
@@ -147,7 +147,7 @@ def _reachable(programs: Path, folder: Path) -> Path:
     )
     if test.returncode == 0:
         return programs
-    # The programs find their libraries by this very layout: <site>/pgserver/pginstall/bin, <site>/pgserver.libs.
+    # The programs find their libraries by this layout: <site>/pgserver/pginstall/bin, <site>/pgserver.libs.
     site = programs.parents[2]
     copy = folder / "site"
     for part in ("pgserver/pginstall", "pgserver.libs"):

@@ -5,9 +5,10 @@ called `alembic` itself, to write a new revision (docs/records.md).
 """
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import JSON, Connection
 
 from records.columns import CleanString, FiniteNumber, Numbers, UtcDateTime
@@ -15,7 +16,7 @@ from records.engine import opened
 from records.tables import Row
 
 
-def plain_type(kind: str, item: Any, autogenerate: Any) -> str | bool:
+def plain_type(kind: str, item: Any, autogenerate: AutogenContext) -> str | Literal[False]:
     """Returns the code of a column type in a new revision, or False for Alembic's own choice.
 
     A revision names SQLAlchemy's types and never ours: it must stay as it is when ours change.
@@ -27,7 +28,7 @@ def plain_type(kind: str, item: Any, autogenerate: Any) -> str | bool:
     if isinstance(item, JSON):
         autogenerate.imports.add("from sqlalchemy.dialects.postgresql import JSONB")
         return 'sa.JSON().with_variant(JSONB(), "postgresql")'
-    plain = {
+    plain: dict[type, str] = {
         UtcDateTime: "sa.DateTime(timezone=True)",
         FiniteNumber: "sa.Double()",
         Numbers: "sa.LargeBinary()",

@@ -1,5 +1,6 @@
 """Alerts: opened once for each cause, counted while open, closed by people or by quiet."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -29,7 +30,27 @@ class Cause(NamedTuple):
     @property
     def key(self) -> str:
         """The stable key."""
-        return "/".join((self.model_name, self.environment, self.kind, self.family))
+        return f"{self.model_name}/{self.environment}/{self.kind}/{self.family}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What one run saw of a cause."""
+
+    severity: Severity
+    summary: str
+    details: dict[str, Any]
+    seen_at: datetime
+    model_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Who does something to an alert, why, and when."""
+
+    actor: str
+    reason: str
+    at: datetime
 
 
 class Seen(NamedTuple):
@@ -39,24 +60,15 @@ class Seen(NamedTuple):
     opened: bool
 
 
-async def open_or_count(
-    session: AsyncSession,
-    cause: Cause,
-    *,
-    severity: Severity,
-    summary: str,
-    details: dict[str, Any],
-    seen_at: datetime,
-    model_version: str | None = None,
-) -> Seen:
-    """Opens the alert of `cause`, or counts one more sighting on the open one; one statement, safe beside others.
+async def open_or_count(session: AsyncSession, cause: Cause, sighting: Sighting) -> Seen:
+    """Opens the alert of `cause`, or counts one more sighting on the open one, in one statement.
 
-    A sighting renews severity, summary, details and version, and ends a row of quiet runs. A new alert takes over
-    the mute of the one before it.
+    A sighting renews severity, summary, details and version, and ends a row of quiet runs. A new alert takes
+    over the mute of the one before it.
     """
     muted = (
         select(MonitoringAlert.muted_until)
-        .where(MonitoringAlert.key == cause.key, MonitoringAlert.muted_until > seen_at)
+        .where(MonitoringAlert.key == cause.key, MonitoringAlert.muted_until > sighting.seen_at)
         .order_by(MonitoringAlert.opened_at.desc())
         .limit(1)
         .scalar_subquery()
@@ -68,12 +80,12 @@ async def open_or_count(
         environment=cause.environment,
         kind=cause.kind,
         family=cause.family,
-        model_version=model_version,
-        severity=severity,
-        summary=summary,
-        details=details,
-        opened_at=seen_at,
-        last_seen_at=seen_at,
+        model_version=sighting.model_version,
+        severity=sighting.severity,
+        summary=sighting.summary,
+        details=sighting.details,
+        opened_at=sighting.seen_at,
+        last_seen_at=sighting.seen_at,
         occurrences=1,
         quiet_runs=0,
         muted_until=muted,
@@ -109,44 +121,40 @@ async def count_quiet_run(
     alert.quiet_runs += 1
     if alert.quiet_runs >= resolve_after:
         alert.resolved_at = now
-        _note(alert, "resolved", PLATFORM, f"not seen in {alert.quiet_runs} runs", now)
+        _append(
+            alert, "resolved", Note(actor=PLATFORM, reason=f"not seen in {alert.quiet_runs} runs", at=now)
+        )
     await session.flush()
     return alert
 
 
-async def acknowledge(
-    session: AsyncSession, alert_id: UUID, *, actor: str, reason: str, now: datetime
-) -> MonitoringAlert:
-    """Notes that `actor` looks after an open alert, and returns it.
+async def acknowledge(session: AsyncSession, alert_id: UUID, note: Note) -> MonitoringAlert:
+    """Notes that someone looks after an open alert, and returns it.
 
     Raises:
         RecordMissing: there is no such open alert.
     """
     alert = await _open_one(session, alert_id)
-    alert.acknowledged_at = alert.acknowledged_at or now
-    _note(alert, "acknowledged", actor, reason, now)
+    alert.acknowledged_at = alert.acknowledged_at or note.at
+    _append(alert, "acknowledged", note)
     await session.flush()
     return alert
 
 
-async def resolve(
-    session: AsyncSession, alert_id: UUID, *, actor: str, reason: str, now: datetime
-) -> MonitoringAlert:
+async def resolve(session: AsyncSession, alert_id: UUID, note: Note) -> MonitoringAlert:
     """Closes an open alert and returns it; the next sighting of its cause opens a new one.
 
     Raises:
         RecordMissing: there is no such open alert.
     """
     alert = await _open_one(session, alert_id)
-    alert.resolved_at = now
-    _note(alert, "resolved", actor, reason, now)
+    alert.resolved_at = note.at
+    _append(alert, "resolved", note)
     await session.flush()
     return alert
 
 
-async def mute(
-    session: AsyncSession, alert_id: UUID, *, until: datetime, actor: str, reason: str, now: datetime
-) -> MonitoringAlert:
+async def mute(session: AsyncSession, alert_id: UUID, note: Note, *, until: datetime) -> MonitoringAlert:
     """Keeps an open alert and its followers of the same key quiet before `until`, and returns it.
 
     Raises:
@@ -154,7 +162,7 @@ async def mute(
     """
     alert = await _open_one(session, alert_id)
     alert.muted_until = until
-    _note(alert, f"muted until {until.isoformat(timespec='seconds')}", actor, reason, now)
+    _append(alert, f"muted until {until.isoformat(timespec='seconds')}", note)
     await session.flush()
     return alert
 
@@ -181,7 +189,7 @@ async def _open_one(session: AsyncSession, alert_id: UUID) -> MonitoringAlert:
     query = select(MonitoringAlert).where(
         MonitoringAlert.id == alert_id, MonitoringAlert.resolved_at.is_(None)
     )
-    # Locked until the transaction ends, so that of two people's notes none is lost; SQLite has one writer anyway.
+    # Locked until the transaction ends, so that of two people's notes none is lost; SQLite has one writer.
     alert = await session.scalar(query.with_for_update(), execution_options={"populate_existing": True})
     if alert is None:
         raise RecordMissing(
@@ -190,7 +198,7 @@ async def _open_one(session: AsyncSession, alert_id: UUID) -> MonitoringAlert:
     return alert
 
 
-def _note(alert: MonitoringAlert, action: str, actor: str, reason: str, at: datetime) -> None:
+def _append(alert: MonitoringAlert, action: str, note: Note) -> None:
     # A new list: SQLAlchemy does not see an append to a JSON value.
-    entry = {"at": at.isoformat(), "action": action, "actor": actor, "reason": reason}
+    entry = {"at": note.at.isoformat(), "action": action, "actor": note.actor, "reason": note.reason}
     alert.history = [*alert.history, entry]

@@ -1,7 +1,8 @@
 """The outbox: queue, claim, and say how the attempt ended."""
 
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, select, update
@@ -15,35 +16,27 @@ from records.tables.registry import REASON_LENGTH
 from records.tables.webhook_deliveries import DeliveryStatus
 
 
-class Claimed(NamedTuple):
-    """Messages that are this claim's alone until its lease ends."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a channel is to be told. The same change of the same alert goes to a channel once."""
 
-    claim: UUID
-    deliveries: list[WebhookDelivery]
+    alert_id: UUID | None
+    change: str
+    channel: str
+    payload: dict[str, Any]
 
 
-async def enqueue(
-    session: AsyncSession,
-    *,
-    alert_id: UUID | None,
-    change: str,
-    channel: str,
-    payload: dict[str, Any],
-    now: datetime,
-    deduplication_key: str | None = None,
-) -> UUID | None:
-    """Queues a message and returns its id, or None if this change is queued for this channel already.
+async def enqueue(session: AsyncSession, message: Message, *, now: datetime) -> UUID | None:
+    """Queues `message` and returns its id, or None if this change is queued for this channel already.
 
-    Call it in the transaction that changes the alert: then there is never the one without the other.
+    Call it in the transaction that changes the alert: then there is never the one without the other. A
+    message without an alert (a test) is always queued.
     """
     key = time_ordered_uuid()
     statement = upsert(session, WebhookDelivery).values(
         id=key,
-        deduplication_key=deduplication_key or f"{alert_id or key}/{change}/{channel}",
-        alert_id=alert_id,
-        channel=channel,
-        change=change,
-        payload=payload,
+        deduplication_key=f"{message.alert_id or key}/{message.change}/{message.channel}",
+        **asdict(message),
         status=DeliveryStatus.PENDING,
         attempts=0,
         next_attempt_at=now,
@@ -55,11 +48,13 @@ async def enqueue(
     return written
 
 
-async def claim_due(session: AsyncSession, *, now: datetime, lease: timedelta, limit: int = 10) -> Claimed:
+async def claim_due(
+    session: AsyncSession, *, now: datetime, lease: timedelta, limit: int = 10
+) -> list[WebhookDelivery]:
     """Takes up to `limit` due messages for the length of `lease`, counts the attempt, and returns them.
 
-    Two claims never take the same message. Commit before sending; if the sender dies, its messages are due again
-    when the lease ends, and are then sent a second time: at least once, and not at most once.
+    Two claims never take the same message. Commit before sending. If the sender dies, its messages are due
+    again when the lease ends, and may be sent a second time: at least once, and not at most once.
     """
     due = (
         select(WebhookDelivery.id)
@@ -70,26 +65,25 @@ async def claim_due(session: AsyncSession, *, now: datetime, lease: timedelta, l
         .with_for_update(skip_locked=True)
         .cte("due")
     )
-    claim = uuid4()
     statement = (
         update(WebhookDelivery)
         .where(WebhookDelivery.id.in_(select(due.c.id)))
-        .values(claim=claim, next_attempt_at=now + lease, attempts=WebhookDelivery.attempts + 1)
+        .values(claim=uuid4(), next_attempt_at=now + lease, attempts=WebhookDelivery.attempts + 1)
         .returning(WebhookDelivery)
     )
     rows = await session.scalars(
         statement, execution_options={"populate_existing": True, "synchronize_session": False}
     )
-    return Claimed(claim, sorted(rows, key=lambda delivery: delivery.id))
+    return sorted(rows, key=lambda delivery: delivery.id)
 
 
 async def mark_delivered(
-    session: AsyncSession, delivery_id: UUID, claim: UUID, *, now: datetime, http_status: int
+    session: AsyncSession, delivery: WebhookDelivery, *, now: datetime, http_status: int
 ) -> bool:
-    """Writes that the message arrived; returns False if the claim had passed to another sender."""
-    return await _end(
+    """Writes that a claimed message arrived; returns False if the claim has passed to another sender."""
+    return await _changed(
         session,
-        _held(delivery_id, claim),
+        _still_held(delivery),
         status=DeliveryStatus.DELIVERED,
         delivered_at=now,
         last_status=http_status,
@@ -99,17 +93,16 @@ async def mark_delivered(
 
 async def mark_failed(
     session: AsyncSession,
-    delivery_id: UUID,
-    claim: UUID,
+    delivery: WebhookDelivery,
     *,
     error: str,
     next_attempt_at: datetime,
     http_status: int | None = None,
 ) -> bool:
-    """Writes that an attempt failed and when the next is due; returns False if the claim had passed on."""
-    return await _end(
+    """Writes that an attempt failed and when the next is due; returns False if the claim has passed on."""
+    return await _changed(
         session,
-        _held(delivery_id, claim),
+        _still_held(delivery),
         next_attempt_at=next_attempt_at,
         last_status=http_status,
         last_error=error[:REASON_LENGTH],
@@ -118,12 +111,12 @@ async def mark_failed(
 
 
 async def mark_dead(
-    session: AsyncSession, delivery_id: UUID, claim: UUID, *, error: str, http_status: int | None = None
+    session: AsyncSession, delivery: WebhookDelivery, *, error: str, http_status: int | None = None
 ) -> bool:
-    """Gives up on a message until a person resends it; returns False if the claim had passed on."""
-    return await _end(
+    """Gives up on a message until a person resends it; returns False if the claim has passed on."""
+    return await _changed(
         session,
-        _held(delivery_id, claim),
+        _still_held(delivery),
         status=DeliveryStatus.DEAD,
         last_status=http_status,
         last_error=error[:REASON_LENGTH],
@@ -137,7 +130,7 @@ async def resend(session: AsyncSession, delivery_id: UUID, *, now: datetime) -> 
         RecordMissing: there is no such dead message.
     """
     dead = (WebhookDelivery.id == delivery_id) & (WebhookDelivery.status == DeliveryStatus.DEAD)
-    if not await _end(
+    if not await _changed(
         session, dead, status=DeliveryStatus.PENDING, attempts=0, next_attempt_at=now, claim=None
     ):
         raise RecordMissing(f"There is no dead delivery {delivery_id}.")
@@ -156,12 +149,16 @@ async def of_alert(session: AsyncSession, alert_id: UUID) -> list[WebhookDeliver
     return list(await session.scalars(query.order_by(WebhookDelivery.created_at, WebhookDelivery.id)))
 
 
-def _held(delivery_id: UUID, claim: UUID) -> ColumnElement[bool]:
-    pending = WebhookDelivery.status == DeliveryStatus.PENDING
-    return (WebhookDelivery.id == delivery_id) & (WebhookDelivery.claim == claim) & pending
+def _still_held(delivery: WebhookDelivery) -> ColumnElement[bool]:
+    return (
+        (WebhookDelivery.id == delivery.id)
+        & (WebhookDelivery.claim == delivery.claim)
+        & (WebhookDelivery.status == DeliveryStatus.PENDING)
+    )
 
 
-async def _end(session: AsyncSession, which: ColumnElement[bool], **values: Any) -> bool:
+async def _changed(session: AsyncSession, which: ColumnElement[bool], **values: Any) -> bool:
     statement = update(WebhookDelivery).where(which).values(**values).returning(WebhookDelivery.id)
+    # What the caller holds stays as it was claimed: its claim is the proof of the next call.
     answer = await session.execute(statement, execution_options={"synchronize_session": False})
     return answer.scalar_one_or_none() is not None

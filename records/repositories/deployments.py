@@ -1,5 +1,6 @@
 """The ledger: append, read, and nothing else; the database refuses the rest."""
 
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,35 +13,28 @@ from records.tables import ModelDeployment
 from records.tables.model_deployments import Action
 
 
-async def append(
-    session: AsyncSession,
-    *,
-    model_name: str,
-    environment: Environment,
-    action: Action,
-    from_version: str | None,
-    to_version: str,
-    actor: str,
-    reason: str,
-    gate: dict[str, Any],
-    created_at: datetime,
-) -> ModelDeployment:
-    """Writes one move of `environment` into the ledger and returns its row.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDeployment:
+    """One move to be written down; the fields are columns of `model_deployments`."""
+
+    model_name: str
+    environment: Environment
+    action: Action
+    from_version: str | None
+    to_version: str
+    actor: str
+    reason: str
+    gate: dict[str, Any]
+    created_at: datetime
+
+
+async def append(session: AsyncSession, deployment: NewDeployment) -> ModelDeployment:
+    """Writes one move of an environment into the ledger and returns its row.
 
     Raises:
         RecordRejected: a name or the reason is blank or too long, or the two versions are the same.
     """
-    row = ModelDeployment(
-        model_name=model_name,
-        environment=environment,
-        action=action,
-        from_version=from_version,
-        to_version=to_version,
-        actor=actor,
-        reason=reason,
-        gate=gate,
-        created_at=created_at,
-    )
+    row = ModelDeployment(**asdict(deployment))
     session.add(row)
     await session.flush()
     return row

@@ -1,5 +1,6 @@
 """What people said, and what of it the sender history has not seen yet."""
 
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -30,26 +31,23 @@ class LabelledPrediction(NamedTuple):
     known_at: datetime
 
 
-async def submit(
-    session: AsyncSession,
-    request_id: str,
-    label: str,
-    *,
-    submitted_at: datetime,
-    recorded_at: datetime,
-    submitted_by: str | None = None,
-) -> Outcome:
-    """Keeps the true `label` of a request and returns what that changed; the latest submission wins.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFeedback:
+    """What a person said; the fields are columns of `feedback`."""
+
+    request_id: str
+    label: str
+    created_at: datetime
+    submitted_by: str | None = None
+
+
+async def submit(session: AsyncSession, feedback: NewFeedback, *, recorded_at: datetime) -> Outcome:
+    """Keeps the true label of a request and returns what that changed; the latest submission wins.
 
     The same label again changes nothing, and so does an older submission that arrives late.
     """
     insert = upsert(session, Feedback).values(
-        id=(key := time_ordered_uuid()),
-        request_id=request_id,
-        label=label,
-        submitted_by=submitted_by,
-        created_at=submitted_at,
-        recorded_at=recorded_at,
+        id=(key := time_ordered_uuid()), recorded_at=recorded_at, **asdict(feedback)
     )
     new = insert.excluded
     statement = insert.on_conflict_do_update(
@@ -78,9 +76,9 @@ async def known_after(
 ) -> list[LabelledPrediction]:
     """Returns the next labelled predictions after `cursor` that were known before `until`, oldest first.
 
-    One is known once both its prediction and its feedback are recorded, in whichever order they came; a corrected
-    label makes it known anew. The cursor is `known_at` and the feedback's id. Let `until` lie a minute behind now,
-    as for `predictions.recorded_after`.
+    One is known once both its prediction and its feedback are recorded, in whichever order they came; a
+    corrected label makes it known anew. The cursor is `known_at` and the feedback's id. Let `until` lie a
+    minute behind now, as for `predictions.recorded_after`.
     """
     log = PredictionLog
     later = case((Feedback.recorded_at > log.recorded_at, Feedback.recorded_at), else_=log.recorded_at)

@@ -51,32 +51,28 @@ async def write(session: AsyncSession, measurements: Sequence[Measurement]) -> N
     await (await session.connection()).execute(statement, rows)
 
 
-async def series(
-    session: AsyncSession,
-    *,
-    model_name: str,
-    source: str,
-    metric: str,
-    family: str | None = None,
-    feature: str | None = None,
-    since: datetime | None = None,
-    limit: int = 1000,
-) -> list[DatasetMetric]:
-    """Returns the latest `limit` values of one metric, oldest first; every family and feature unless one is named.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Which values belong together; None is any family or feature, "" the values about all of them."""
 
-    `family=""` asks for the values that are about all families together; the same for `feature`.
-    """
-    table = DatasetMetric
-    query = select(table).where(
-        table.model_name == model_name, table.source == source, table.metric == metric
-    )
-    if family is not None:
-        query = query.where(table.family == family)
-    if feature is not None:
-        query = query.where(table.feature == feature)
+    model_name: str
+    source: str
+    metric: str
+    family: str | None = None
+    feature: str | None = None
+
+
+async def series(
+    session: AsyncSession, wanted: Series, *, since: datetime | None = None, limit: int = 1000
+) -> list[DatasetMetric]:
+    """Returns the latest `limit` values of a series whose windows end at or after `since`, oldest first."""
+    query = select(DatasetMetric)
+    for name, value in asdict(wanted).items():
+        if value is not None:
+            query = query.where(getattr(DatasetMetric, name) == value)
     if since is not None:
-        query = query.where(table.window_end >= since)
-    query = query.order_by(table.window_end.desc(), table.id.desc()).limit(limit)
+        query = query.where(DatasetMetric.window_end >= since)
+    query = query.order_by(DatasetMetric.window_end.desc(), DatasetMetric.id.desc()).limit(limit)
     return list(await session.scalars(query))[::-1]
 
 

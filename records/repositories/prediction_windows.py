@@ -1,13 +1,13 @@
-"""Windows of predictions as NumPy arrays, for drift and live performance. Needs NumPy; the gateway does not."""
+"""Windows of predictions as NumPy arrays, for drift and live performance; the gateway imports no NumPy."""
 
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import LargeBinary, Select, Text, cast, select, type_coerce
+from sqlalchemy import DateTime, LargeBinary, Select, Text, cast, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.environments import Environment
@@ -21,6 +21,18 @@ class Served(NamedTuple):
     model_name: str
     environment: Environment
     model_version: str
+
+
+class Period(NamedTuple):
+    """From `since` to just before `until`; None is no bound."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ALWAYS: Final = Period()
+
+Query = Select[*tuple[Any, ...]]
 
 
 class Window(NamedTuple):
@@ -61,21 +73,20 @@ class Labelled(NamedTuple):
 async def window(
     session: AsyncSession,
     served: Served,
+    period: Period = ALWAYS,
     *,
-    since: datetime | None = None,
-    until: datetime | None = None,
     limit: int | None = None,
     shadows: bool = False,
 ) -> Window:
-    """Returns the predictions of `served` made in [since, until), at most the latest `limit` of them.
+    """Returns the predictions of `served` made in `period`, at most the latest `limit` of them.
 
     Mirrored copies are left out unless `shadows`: their answers reached nobody.
     """
     log = PredictionLog
-    query: Select[Any] = _of(
+    query = _of(
         select(
             log.request_id,
-            log.created_at,
+            type_coerce(log.created_at, DateTime(timezone=True)),
             type_coerce(log.numeric, LargeBinary),
             _as_text(session),
             log.probability,
@@ -83,60 +94,56 @@ async def window(
             log.defaulted_features,
         ),
         served,
-        since,
-        until,
+        period,
         shadows=shadows,
     )
     query = query.order_by(log.created_at.desc(), log.id.desc()).limit(limit)
-    rows = (await session.execute(query)).all()[::-1]
+    # The connection and not the session: nothing here is an object of the ORM.
+    rows = (await (await session.connection()).execute(query)).all()[::-1]
     ids, created, numeric, statistics, probabilities, labels, defaulted = _columns(rows, 7)
     return Window(
-        list(ids),
+        ids,
         _instants(created),
         _matrix(numeric),
         _series(statistics),
         np.array(probabilities, dtype=np.float64),
-        list(labels),
+        labels,
         np.array(defaulted, dtype=np.int64),
     )
 
 
-async def labelled(
-    session: AsyncSession, served: Served, *, since: datetime | None = None, until: datetime | None = None
-) -> Labelled:
-    """Returns the predictions of `served` made in [since, until) for which there is feedback."""
+async def labelled(session: AsyncSession, served: Served, period: Period = ALWAYS) -> Labelled:
+    """Returns the predictions of `served` made in `period` for which there is feedback."""
     log = PredictionLog
-    query: Select[Any] = _of(
+    query = _of(
         select(log.request_id, log.created_at, log.probability, log.label, Feedback.label),
         served,
-        since,
-        until,
+        period,
         shadows=False,
     ).join(Feedback, Feedback.request_id == log.request_id)
-    rows = (await session.execute(query.order_by(log.created_at, log.id))).all()
+    query = query.order_by(log.created_at, log.id)
+    rows = (await (await session.connection()).execute(query)).all()
     ids, created, probabilities, answered, true = _columns(rows, 5)
     return Labelled(
-        list(ids),
+        ids,
         _instants(created),
         np.array(probabilities, dtype=np.float64),
-        list(answered),
-        list(true),
+        answered,
+        true,
     )
 
 
-def _of(
-    query: Select[Any], served: Served, since: datetime | None, until: datetime | None, *, shadows: bool
-) -> Select[Any]:
+def _of(query: Query, served: Served, period: Period, *, shadows: bool) -> Query:
     log = PredictionLog
     query = query.where(
         log.model_name == served.model_name,
         log.environment == served.environment,
         log.model_version == served.model_version,
     )
-    if since is not None:
-        query = query.where(log.created_at >= since)
-    if until is not None:
-        query = query.where(log.created_at < until)
+    if period.since is not None:
+        query = query.where(log.created_at >= period.since)
+    if period.until is not None:
+        query = query.where(log.created_at < period.until)
     return query if shadows else query.where(log.shadow_of.is_(None))
 
 
@@ -147,8 +154,8 @@ def _as_text(session: AsyncSession) -> Any:
     return type_coerce(PredictionLog.text_statistics, Text)
 
 
-def _columns(rows: Sequence[Any], count: int) -> list[tuple[Any, ...]]:
-    return list(zip(*rows, strict=True)) if rows else [()] * count
+def _columns(rows: Sequence[Any], count: int) -> list[list[Any]]:
+    return [[row[index] for row in rows] for index in range(count)]
 
 
 def _instants(times: Sequence[datetime]) -> NDArray[np.datetime64]:

@@ -1,5 +1,6 @@
 """Runs of the training pipeline: begun, finished, compared with the one before."""
 
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,58 +13,53 @@ from records.tables import ExperimentRun
 from records.tables.experiment_runs import RunStatus, Trigger
 
 
-async def begin(
-    session: AsyncSession,
-    *,
-    workload: str,
-    trigger: Trigger,
-    parameters: dict[str, Any],
-    started_at: datetime,
-    trigger_reason: str | None = None,
-    data_fingerprint: str | None = None,
-    schema_digest: str | None = None,
-    git_commit: str | None = None,
-) -> ExperimentRun:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """What a run is asked to do; the fields are columns of `experiment_runs`."""
+
+    workload: str
+    trigger: Trigger
+    parameters: dict[str, Any]
+    started_at: datetime
+    trigger_reason: str | None = None
+    data_fingerprint: str | None = None
+    schema_digest: str | None = None
+    git_commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """How a run ended; the fields are columns of `experiment_runs`, and None leaves what `begin` wrote."""
+
+    status: RunStatus
+    finished_at: datetime
+    figures: dict[str, Any] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+    mlflow_run_id: str | None = None
+    model_version: str | None = None
+    data_fingerprint: str | None = None
+    schema_digest: str | None = None
+
+
+async def begin(session: AsyncSession, run: NewRun) -> ExperimentRun:
     """Writes that a run has begun and returns its row."""
-    row = ExperimentRun(
-        workload=workload,
-        status=RunStatus.RUNNING,
-        trigger=trigger,
-        trigger_reason=trigger_reason,
-        started_at=started_at,
-        data_fingerprint=data_fingerprint,
-        schema_digest=schema_digest,
-        git_commit=git_commit,
-        parameters=parameters,
-        figures={},
-        reasons=[],
-    )
+    row = ExperimentRun(**asdict(run), status=RunStatus.RUNNING, figures={}, reasons=[])
     session.add(row)
     await session.flush()
     return row
 
 
-async def finish(
-    session: AsyncSession,
-    run_id: UUID,
-    status: RunStatus,
-    *,
-    finished_at: datetime,
-    figures: dict[str, Any],
-    reasons: list[str],
-    **found: str | None,
-) -> ExperimentRun:
+async def finish(session: AsyncSession, run_id: UUID, end: RunEnd) -> ExperimentRun:
     """Writes how a run ended and returns its row; a run ends once.
-
-    `found` is what the run came to know: mlflow_run_id, model_version, data_fingerprint, schema_digest.
 
     Raises:
         RecordMissing: there is no such run, or it has ended already.
+        RecordRejected: `end` says that the run is still running.
     """
     statement = (
         update(ExperimentRun)
         .where(ExperimentRun.id == run_id, ExperimentRun.status == RunStatus.RUNNING)
-        .values(status=status, finished_at=finished_at, figures=figures, reasons=reasons, **found)
+        .values({name: value for name, value in asdict(end).items() if value is not None})
         .returning(ExperimentRun)
     )
     row = await session.scalar(statement, execution_options={"populate_existing": True})
@@ -106,7 +102,7 @@ async def running(session: AsyncSession, workload: str) -> list[ExperimentRun]:
 
 
 async def count_started(session: AsyncSession, workload: str, trigger: Trigger, *, since: datetime) -> int:
-    """Returns how many runs of `workload` that `trigger` started began at or after `since`: for a daily cap."""
+    """Returns how many runs of `workload` that `trigger` started began at or after `since`."""
     query = select(func.count()).where(
         ExperimentRun.workload == workload,
         ExperimentRun.trigger == trigger,

@@ -41,8 +41,8 @@ class Severity(StrEnum):
 class MonitoringAlert(Row):
     """One cause, from the run that first saw it until it is resolved.
 
-    An alert is open while `resolved_at` is null, acknowledged or not; the database holds that a key has at most
-    one open alert.
+    An alert is open while `resolved_at` is null, acknowledged or not; the database holds that a key has at
+    most one open alert.
     """
 
     __tablename__ = "monitoring_alerts"
