@@ -1,5 +1,6 @@
 """`sluice data`: fetch the corpus, check it, describe it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -71,10 +72,70 @@ def fetch(
         _print_counts(answer)
 
 
+@data.command(epilog="Exit code 3 means refused: the reasons say what is wrong, and which limit it crossed.")
+def validate(
+    accept_shift: Annotated[
+        bool,
+        typer.Option("--accept-shift", help="The distributions changed on purpose: keep the new ones."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check that the corpus is fit to train on: schema, classes, texts, copies, dates, and change.
+
+    Distributions are compared with those of the last corpus that passed; one that passes takes its place. The
+    limits are settings: TRAINING_MIN_CLASS_SHARE, TRAINING_MAX_SHIFT and so on.
+    """
+    from kit.home import home
+    from kit.terminal import print_json, print_table
+    from training.corpus.validation import validate as validated
+    from training.settings import TrainingSettings
+
+    answer = validated(home().corpus, TrainingSettings.load(), accept_shift=accept_shift)
+    if as_json:
+        print_json(answer._asdict() | {"checks": [check._asdict() for check in answer.checks]})
+        return
+    rows = [(check.name, "passed", check.sentence) for check in answer.checks]
+    print_table(f"Fit to train on: {answer.fingerprint}", ("check", "result", "found"), rows)
+
+
+@data.command(epilog="Examples: sluice data describe · sluice data describe --html corpus.html")
+def describe(
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Where the page goes [SLUICE_HOME/reports/corpus.html]."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Describe the corpus: counts, classes, groups, dates, lengths, copies, top sender domains.
+
+    Prints tables, or JSON with --json, and always writes an HTML page with plots.
+    """
+    from kit.files import write_text
+    from kit.home import home
+    from kit.terminal import print_json, say
+    from training.corpus.duplicates import clusters_of
+    from training.corpus.page import pictures_of, render
+    from training.corpus.store import load
+    from training.corpus.summary import summarise
+    from training.corpus.summary_tables import print_summary
+
+    corpus, manifest = load(home().corpus)
+    clusters = clusters_of(corpus, home().corpus)
+    summary = summarise(corpus, manifest, clusters)
+    page = html or home().reports / "corpus.html"
+    write_text(page, render(summary, pictures_of(corpus, clusters, summary)))
+    if as_json:
+        print_json(summary.model_dump(mode="json") | {"page": str(page)})
+        return
+    print_summary(summary)
+    say(f"As a page with plots: {page}")
+
+
 def _print_counts(answer: dict[str, object]) -> None:
     from rich.markup import escape
 
     from kit.terminal import print_table
+    from training.corpus.printable import printable
 
     def told(value: object) -> str:
         if isinstance(value, dict):
@@ -94,4 +155,4 @@ def _print_counts(answer: dict[str, object]) -> None:
         ("where", told(answer["corpus"])),
     ]
     title = "The corpus, as it was already" if answer["unchanged"] else "The corpus, fetched"
-    print_table(title, ("what", "value"), [(name, escape(value)) for name, value in rows])
+    print_table(title, ("what", "value"), [(name, escape(printable(value))) for name, value in rows])

