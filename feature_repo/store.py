@@ -7,7 +7,7 @@ choose SQLite or Redis choose it for every process.
 import hashlib
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -91,12 +91,10 @@ def apply(store: SenderStore) -> None:
         OnlineStoreUnavailable: the online store does not answer.
     """
     store.home.features.mkdir(parents=True, exist_ok=True)
-    if store.settings.online_store == "sqlite":
-        # Readers then never wait for a writer. The mode stays with the file.
-        connection = sqlite3.connect(_online_path(store.home))
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
     with online_store_errors():
+        _write_ahead(store.home.features / _REGISTRY)
+        if store.settings.online_store == "sqlite":
+            _write_ahead(_online_path(store.home))
         store.feast.apply([SENDER, SENDER_DOMAIN, store.sender_view, store.domain_view, store.service])
 
 
@@ -124,6 +122,12 @@ def online_store_errors() -> Iterator[None]:
         ) from exc
 
 
+def _write_ahead(path: Path) -> None:
+    """Makes readers of a SQLite file not wait for its writer; the mode stays with the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
 def _online_path(home: Home) -> Path:
     return home.features / "online.db"
 
@@ -148,9 +152,15 @@ def _online_configuration(home: Home, settings: FeatureRepoSettings) -> dict[str
     if settings.online_store == "sqlite":
         return {"type": "sqlite", "path": str(_online_path(home))}
     connection = settings.redis_connection.get_secret_value()
-    for option in ("socket_timeout", "socket_connect_timeout"):
+    # Left alone the client tries three times more, seconds apart; a lookup must rather fail at once.
+    limits = {
+        "socket_timeout": settings.redis_timeout_seconds,
+        "socket_connect_timeout": settings.redis_timeout_seconds,
+        "retry": "null",
+    }
+    for option, value in limits.items():
         if f",{option}=" not in connection:
-            connection += f",{option}={settings.redis_timeout_seconds}"
+            connection += f",{option}={value}"
     # Feast's check would skip a row whose time did not move, but a message that comes late corrects the
     # numbers of a row and leaves its time. Our lock orders the writers instead.
     return {"type": "redis", "connection_string": connection, "skip_dedup": True}
