@@ -123,7 +123,7 @@ class Featuriser(Protocol):
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The real names of the F columns, for people; inside the trees they are f0, f1, …"""
+        """The real names of the F columns, for people; inside the trees they are f0, f1 and so on."""
         ...
 
     def matrix(self, inputs: Mapping[str, NDArray[Any]]) -> Matrix:
@@ -182,6 +182,14 @@ class Estimator(Protocol):
 
     def export(self, featuriser: Featuriser, fitted: Fitted) -> bytes:
         """Returns one ONNX graph from the contract's inputs to its outputs; tensors only, no ZipMap."""
+        ...
+
+    def save(self, folder: Path, featuriser: Featuriser, fitted: Fitted) -> None:
+        """Writes both into `folder`, so that the next step of a pipeline can go on in another process."""
+        ...
+
+    def load(self, folder: Path) -> tuple[Featuriser, Fitted]:
+        """Returns what `save` wrote, equal in every answer."""
         ...
 
 
