@@ -1,5 +1,7 @@
 """Settings of the corpus and of training (prefix `TRAINING_`)."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from kit.settings import Settings, settings_config
@@ -49,3 +51,30 @@ class TrainingSettings(Settings):
 
     max_shift: float = Field(default=0.25, gt=0)
     """Largest population stability index of any distribution against the last accepted corpus."""
+
+    # Evaluation and its gate.
+
+    threshold_objective: Literal["f1", "false_positive_ceiling"] = "f1"
+    """What the threshold of a model with two classes is chosen for, on the validation split: the largest F1, or
+    the largest recall under `threshold_max_false_positive_rate`."""
+
+    threshold_max_false_positive_rate: float = Field(default=0.001, ge=0, lt=1)
+    """The ceiling of the objective `false_positive_ceiling`."""
+
+    evaluation_seeds: tuple[int, ...] = Field(default=(0, 1, 2, 3, 4), min_length=2)
+    """Seeds of the grouped splits whose mean is the figure of record."""
+
+    bootstrap_resamples: int = Field(default=1000, ge=100, le=100_000)
+    """Resamples behind each interval on the test rows."""
+
+    gate_metric: Literal["f1", "accuracy", "roc_auc", "pr_auc"] = "f1"
+    """What a new model must not be significantly worse in than the one in production."""
+
+    gate_significance: float = Field(default=0.05, gt=0, lt=0.5)
+    """A loss against production with a smaller two-sided p-value is refused."""
+
+    gate_max_row_seconds: float = Field(default=0.002, gt=0)
+    """Longest time for one row of the exported model on one thread."""
+
+    gate_max_bundle_bytes: int = Field(default=64 << 20, ge=1024)
+    """Largest bundle that may be released."""

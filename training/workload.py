@@ -11,7 +11,7 @@ sparse row as missing, and ONNX gets a zero there.
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ class ModelContract:
     """The class names in the order of the `probabilities` columns."""
     schema_digest: str
     """The feature schema version that the model is bound to."""
+    input_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The names of the columns of each FP32 input, by input name: drift and reports call them so."""
 
     @property
     def is_binary(self) -> bool:
@@ -87,10 +89,15 @@ class Dataset:
     """Evaluation slices by name; each is bool [N]."""
     titles: Sequence[str] = ()
     """What a person recognises each row by, for the lists of errors."""
+    groups: Sequence[str] = ()
+    """The cluster of copies that each row is in, [N]; empty means that no row is a copy of another. Copies are
+    not independent, so intervals are drawn by whole groups."""
     ablations: Mapping[str, Callable[[Rows], Rows]] = field(default_factory=dict)
     """By name: the same rows without something, to show what it is worth."""
     perturbations: Mapping[str, Callable[[Indices], Rows]] = field(default_factory=dict)
     """By name: the given rows again after an evasion, to show what it costs."""
+    reference: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Further columns [N] by name that drift is measured on, beside FP32 inputs and scores."""
 
 
 class Uniform(NamedTuple):
@@ -128,6 +135,18 @@ class Featuriser(Protocol):
 
     def matrix(self, inputs: Mapping[str, NDArray[Any]]) -> Matrix:
         """Returns float32 [N, F], computed by ONNX Runtime on the exported graph."""
+        ...
+
+
+@runtime_checkable
+class Referenced(Protocol):
+    """A featuriser that can also be asked in the library that it was fitted with."""
+
+    def fitted_matrix(self, inputs: Mapping[str, NDArray[Any]]) -> Matrix:
+        """Returns float32 [N, F] as that library computes it: equal to `matrix` but for the last bits.
+
+        The certificate holds the two against each other: that shows a conversion which is wrong.
+        """
         ...
 
 
@@ -208,6 +227,14 @@ class Workload:
     """What the gate asks at least, by metric name; slices as `slice:<name>:<metric>`."""
     edge_inputs: Callable[[], Mapping[str, NDArray[Any]]]
     """Rows that no data set holds (empty text, extremes), for the certificate; shaped as `Rows.inputs`."""
+    fetch: Callable[[Home], Mapping[str, Any]] | None = None
+    """Brings the data onto this machine unless it is there, and returns what tells it from other data (a
+    fingerprint, counts; never a time). None: the data comes with a library."""
+    validate: Callable[[Home], Sequence[str]] | None = None
+    """Judges the data before anything learns from it and returns one sentence for each check that passed; raises
+    `Refused` with the reasons. None: only the checks that hold for every data set."""
+    materialize: Callable[[Home], None] | None = None
+    """Brings the feature stores of this machine up to date with the data, before `load`. None: there are none."""
 
     @property
     def name(self) -> str:
