@@ -231,10 +231,10 @@ class Workload:
     """Brings the data onto this machine unless it is there, and returns what tells it from other data (a
     fingerprint, counts; never a time). None: the data comes with a library."""
     validate: Callable[[Home], Sequence[str]] | None = None
-    """Judges the data before anything learns from it and returns one sentence for each check that passed; raises
-    `Refused` with the reasons. None: only the checks that hold for every data set."""
+    """Judges the data before anything learns from it and returns one sentence for each check that passed;
+    raises `Refused` with the reasons. None: only the checks that hold for every data set."""
     materialize: Callable[[Home], None] | None = None
-    """Brings the feature stores of this machine up to date with the data, before `load`. None: there are none."""
+    """Brings the feature stores of this machine up to date with the data, before `load`. None: no stores."""
 
     @property
     def name(self) -> str:
