@@ -90,8 +90,8 @@ class Dataset:
     titles: Sequence[str] = ()
     """What a person recognises each row by, for the lists of errors."""
     groups: Sequence[str] = ()
-    """The cluster of copies that each row is in, [N]; empty means that no row is a copy of another. Copies are
-    not independent, so intervals are drawn by whole groups."""
+    """The cluster of copies that each row is in, [N]; empty means that no row is a copy of another. Copies
+    are not independent, so intervals are drawn by whole groups."""
     ablations: Mapping[str, Callable[[Rows], Rows]] = field(default_factory=dict)
     """By name: the same rows without something, to show what it is worth."""
     perturbations: Mapping[str, Callable[[Indices], Rows]] = field(default_factory=dict)
@@ -172,7 +172,8 @@ class Fitted(Protocol):
 
 
 RoundReport = Callable[[int, Mapping[str, float]], None]
-"""Called after each boosting round with its number and the metrics so far; may raise to stop the fit."""
+"""Called after each boosting round with its number, from 1, and the figures so far on the validation rows, of
+which `log_loss` is always one; may raise to stop the fit."""
 
 
 class Estimator(Protocol):
@@ -210,6 +211,18 @@ class Estimator(Protocol):
     def load(self, folder: Path) -> tuple[Featuriser, Fitted]:
         """Returns what `save` wrote, equal in every answer."""
         ...
+
+
+@runtime_checkable
+class ShardedEstimator(Protocol):
+    """An estimator whose `fit` may run in W processes at once, each on its own rows.
+
+    XGBoost can: inside its collective communication every process builds the same trees from all shards. The
+    platform opens that communication around `fit`; `validation` is whole in each process. A `Fitted` of such
+    an estimator can be pickled, as can one of any other.
+    """
+
+    fits_in_shards: bool
 
 
 @dataclass(frozen=True)
