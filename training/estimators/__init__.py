@@ -1,0 +1,1 @@
+"""Estimators that workloads are made of: featurisers, trees, and the ONNX graphs they become."""
