@@ -16,14 +16,14 @@ from feature_repo.defects import Defect, Defects
 
 MAX_SUBJECT: Final = 10_000
 """Bytes of a subject or a From header that are read."""
-MAX_ADDRESSES: Final = 256 << 10
+MAX_ADDRESSES: Final = 128 << 10
 """Bytes of a To or Cc header that are read."""
 
 _ENCODED_WORD: Final = re.compile(r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^\n]{0,400}?)\?=")
 _BETWEEN_WORDS: Final = re.compile(r"(\?=)\s++(?==\?[^?\s]{1,60}\?[bBqQ]\?)")
 _FOLD: Final = re.compile(rb"\n[ \t]*+")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_QUOTED: Final = re.compile(r"\"((?:[^\"\\]|\\.){0,300})\"(?!@)")
+_QUOTED: Final = re.compile(r"\"((?:[^\"\\]|\\.){0,120})\"(?!@)")
 # `<Undisclosed Recipients@host>`: a server put its own name behind what is no address.
 _NO_ADDRESS: Final = re.compile(r"<[ \t]{0,9}[^\s<>]{1,200}[ \t]{1,9}[^\s<>][^<>]{0,200}>")
 _ESCAPED: Final = re.compile(r"\\(.)")

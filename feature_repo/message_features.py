@@ -53,11 +53,12 @@ def extract(message: Message, *, max_tokens: int = MAX_TOKENS) -> MessageFeature
     """
     subject = deobfuscated(message.subject)
     bare, is_reply = bare_subject(subject.text)
-    body = deobfuscated(message.text[: max_tokens * _CHARACTERS_PER_TOKEN])
+    longest = max_tokens * _CHARACTERS_PER_TOKEN
+    body = deobfuscated(message.text[:longest])
     masks = _masks(message)
     tokens = words(bare.lower(), masks)
     tokens += _signs(message, body.text)
-    tokens += words(without_footers(body.text.lower()), masks)
+    tokens += words(without_footers(body.text[:longest].lower()), masks)
     del tokens[max_tokens:]
     text = dated(" ".join(tokens))
     return MessageFeatures(

@@ -76,7 +76,7 @@ def test_the_features_of_a_spam_are_exactly_these() -> None:
 
 
 def test_the_features_of_a_list_message_are_exactly_these() -> None:
-    """The list's tag and footer are gone, names of the people are masked, dates and numbers are placeholders."""
+    """No text, and every number at its default but two: nobody is addressed, and one part is there."""
     message = parse(HAM)
     assert extract(message).text == (
         "build _number on _date hi _recipient ill look at _url on _number _date _sender"
@@ -93,7 +93,7 @@ def test_the_features_of_a_list_message_are_exactly_these() -> None:
 
 
 def test_an_empty_message_has_the_default_numbers() -> None:
-    """No text, and every number at its default but two: nobody is addressed, and there is one empty part."""
+    """No text, and every number at its default but two: nobody is addressed, and one part is empty."""
     features = extract(parse(b""))
     assert features.text == ""
     assert numbers(parse(b"")) == {"recipient_is_hidden": 1, "part_count": 1}

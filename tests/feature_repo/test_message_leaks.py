@@ -10,13 +10,14 @@ from feature_repo.message import parse
 from feature_repo.message_features import extract
 
 LEAKING_HEADERS = (
-    "List-Id", "List-Post", "List-Help", "List-Archive", "List-Subscribe", "List-Unsubscribe", "List-Owner",
-    "Precedence", "Sender", "X-BeenThere", "Mailing-List", "X-Mailman-Version", "Errors-To", "X-Loop",
-    "Delivered-To", "X-Original-To", "Return-Path", "Received", "Message-ID", "In-Reply-To", "References",
-    "X-Mailer", "User-Agent", "X-MimeOLE", "X-MSMail-Priority", "X-Priority", "Thread-Index", "Organization",
-    "Date", "X-Spam-Status", "X-Spam-Level", "X-Pyzor", "X-Originating-IP", "X-Apparently-To", "Lines", "Status",
+    "List-Id", "List-Post", "List-Help", "List-Archive", "List-Subscribe", "List-Unsubscribe",
+    "List-Owner", "Precedence", "Sender", "X-BeenThere", "Mailing-List", "X-Mailman-Version", "Errors-To",
+    "X-Loop", "Delivered-To", "X-Original-To", "Return-Path", "Received", "Message-ID", "In-Reply-To",
+    "References", "X-Mailer", "User-Agent", "X-MimeOLE", "X-MSMail-Priority", "X-Priority",
+    "Thread-Index", "Organization", "Date", "X-Spam-Status", "X-Spam-Level", "X-Pyzor",
+    "X-Originating-IP", "X-Apparently-To", "Lines", "Status",
 )  # fmt: skip
-SAMPLE = 150
+SAMPLE = 100
 
 Features = tuple[str, bytes]
 
@@ -93,28 +94,43 @@ def test_the_words_of_boundaries_change_no_feature(by_class: dict[str, list[tupl
 
 
 FOOTERS = {
-    "mailman": (
-        "\n_______________________________________________\nFoo-talk mailing list\nFoo-talk@lists.foo.example\n"
-        "https://lists.foo.example/mailman/listinfo/foo-talk\n"
-    ),
-    "sponsored": (
-        "\n-------------------------------------------------------\nThis foo.net email is sponsored by: Bar\n"
-        "Welcome to bar heaven.\nhttp://bar.example/foo\n_______________________________________________\n"
-        "Foo-users mailing list\nFoo-users@lists.foo.example\nhttps://lists.foo.example/lists/listinfo/foo-users\n"
-    ),
-    "group": (
-        "\n------------------------ Foo! Groups Sponsor ---------------------~-->\nFour DVDs, join now\n"
-        "http://us.click.example/x\n---------------------------------------------------------------------~->\n\n"
-        "To unsubscribe from this group, send an email to:\nfoo-unsubscribe@egroups.example\n"
-    ),
-    "signature": (
-        "\n-- \nFoo Users' Group: foo@foo.example\n"
-        "http://foo.example/mailman/listinfo/foo for (un)subscription information.\nList maintainer: m@foo.example\n"
-    ),
-    "quoted": (
-        "\n> _______________________________________________\n> Foo mailing list\n> Foo@foo.example\n"
-        "> http://foo.example/mailman/listinfo/foo\n"
-    ),
+    "mailman": """
+_______________________________________________
+Foo-talk mailing list
+Foo-talk@lists.foo.example
+https://lists.foo.example/mailman/listinfo/foo-talk
+""",
+    "sponsored": """
+-------------------------------------------------------
+This foo.net email is sponsored by: Bar
+Welcome to bar heaven.
+http://bar.example/foo
+_______________________________________________
+Foo-users mailing list
+Foo-users@lists.foo.example
+https://lists.foo.example/lists/listinfo/foo-users
+""",
+    "group": """
+------------------------ Foo! Groups Sponsor ---------------------~-->
+Four DVDs, join now
+http://us.click.example/x
+---------------------------------------------------------------------~->
+
+To unsubscribe from this group, send an email to:
+foo-unsubscribe@egroups.example
+""",
+    "signature": """
+--\x20
+Foo Users' Group: foo@foo.example
+http://foo.example/mailman/listinfo/foo for (un)subscription information.
+List maintainer: m@foo.example
+""",
+    "quoted": """
+> _______________________________________________
+> Foo mailing list
+> Foo@foo.example
+> http://foo.example/mailman/listinfo/foo
+""",
 }
 
 
