@@ -15,7 +15,7 @@ from contracts.features import MAX_TOKENS, MESSAGE_FEATURES
 from feature_repo.deobfuscation import deobfuscated
 from feature_repo.message import Message
 from feature_repo.tokens import dated, shouts, words
-from feature_repo.traces import bare_subject, without_footers
+from feature_repo.traces import bare_subject, without_attributions, without_footers
 
 _LOW: Final = tuple(feature.low for feature in MESSAGE_FEATURES)
 _HIGH: Final = tuple(feature.high for feature in MESSAGE_FEATURES)
@@ -58,7 +58,7 @@ def extract(message: Message, *, max_tokens: int = MAX_TOKENS) -> MessageFeature
     masks = _masks(message)
     tokens = words(bare.lower(), masks)
     tokens += _signs(message, body.text)
-    tokens += words(without_footers(body.text[:longest].lower()), masks)
+    tokens += words(without_attributions(without_footers(body.text[:longest].lower())), masks)
     del tokens[max_tokens:]
     text = dated(" ".join(tokens))
     return MessageFeatures(

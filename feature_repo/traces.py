@@ -23,6 +23,9 @@ _FOOTER_WORDS: Final = (
 )  # fmt: skip
 _FOOTER_CHARACTERS: Final = 700
 
+# "On <date>, <name> wrote:" above a quotation: who and when are no content; that someone is quoted is.
+_ATTRIBUTION: Final = re.compile(r"^[^\n]{0,200}\b(wrote|writes) ?:[ \t]{0,20}$", re.MULTILINE)
+
 
 def bare_subject(subject: str) -> tuple[str, bool]:
     """Returns `subject` without reply prefixes and list tags, and whether it had a reply prefix."""
@@ -55,6 +58,13 @@ def without_footers(text: str) -> str:
             position = _end_of_footer(text, start, end)
     kept.append(text[position:])
     return "".join(kept)
+
+
+def without_attributions(text: str) -> str:
+    """Returns lower-case `text` with only the word `wrote` or `writes` left of lines above quotations."""
+    if "wrote" not in text and "writes" not in text:
+        return text
+    return _ATTRIBUTION.sub(r"\1", text)
 
 
 def _speaks_of_a_list(text: str) -> bool:

@@ -179,6 +179,12 @@ def test_planted_marks_of_a_collector_change_no_text(plant: Callable[[bytes], by
     assert features_of(planted)[0] == features_of(raw)[0]
 
 
+def test_the_line_above_a_quotation_keeps_neither_name_nor_date() -> None:
+    """Who is quoted is a person of the list; that someone is quoted is a sign of conversation."""
+    raw = b"Subject: x\n\nOn Thu, 22 Aug 2002, Justin Mason wrote:\n> yes, he wrote: it\nno\n"
+    assert extract(parse(raw)).text == "x wrote yes he wrote it no"
+
+
 def test_the_name_a_message_is_addressed_to_is_a_placeholder() -> None:
     """A collector's own name in the greeting tells nothing but that the message greets by address."""
     raw = b"From: x@b.example\nTo: %s@host.example\nSubject: x\n\nDear %s, dear Customer\n"
