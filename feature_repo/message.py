@@ -8,6 +8,7 @@ those that are): what is not read cannot leak into a feature.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from feature_repo import headers as header
 from feature_repo.body import visible
@@ -22,6 +23,9 @@ class MessageLimits:
     max_bytes: int = 1 << 20
     max_parts: int = 100
     max_depth: int = 10
+
+
+DEFAULT_LIMITS: Final = MessageLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Message:
         return self.reply_to.rpartition("@")[2]
 
 
-def parse(raw: bytes, limits: MessageLimits = MessageLimits()) -> Message:
+def parse(raw: bytes, limits: MessageLimits = DEFAULT_LIMITS) -> Message:
     """Returns the message that `raw` (RFC 5322, any line ends, or anything else) holds; never raises."""
     defects = Defects()
     if len(raw) > limits.max_bytes:
