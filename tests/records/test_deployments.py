@@ -66,7 +66,7 @@ async def test_replacing_a_row_is_refused_too(records: Records, how: str) -> Non
     if how == "replace" and records.dialect == "sqlite":
         verb, end = "INSERT OR REPLACE", ""
     columns = "id, created_at, model_name, environment, action, to_version, reason, gate, actor"
-    insert = f"{verb} INTO model_deployments ({columns}) SELECT {columns.replace('actor', repr('eve'))} "  # noqa: S608
+    insert = f"{verb} INTO model_deployments ({columns}) SELECT {columns.replace('actor', repr('eve'))} "
     insert += f"FROM model_deployments WHERE true{end}"
 
     async def tamper() -> None:
