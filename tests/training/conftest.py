@@ -6,8 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from training.corpus.duplicates import Clusters, clusters_of
 from training.settings import TrainingSettings
 
 Mail = Callable[..., bytes]
@@ -43,6 +45,12 @@ def mail_folder(tmp_path: Path, mail: Mail) -> Path:
         for number in range(count):
             (root / name / f"{number}.eml").write_bytes(mail(body=f"{name} number {number}", day=number + 1))
     return root
+
+
+@pytest.fixture(scope="session")
+def corpus_clusters(corpus: pa.Table, corpus_path: Path) -> Clusters:
+    """The clusters of the reference corpus, by the real code and kept beside it."""
+    return clusters_of(corpus, corpus_path)
 
 
 class Site:
