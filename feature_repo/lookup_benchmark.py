@@ -24,6 +24,7 @@ from feature_repo.push import push
 from feature_repo.redis_server import redis_server
 from feature_repo.settings import FeatureRepoSettings
 from feature_repo.store import SenderStore, open_store
+from kit import logs
 from kit.benchmark import Figure
 from kit.errors import UsageError
 from kit.home import Home
@@ -42,6 +43,7 @@ def lookup(home: Home) -> list[Figure]:
     """
     if not corpus_path(home).exists():
         raise UsageError("There is no corpus to measure on.", next_step="Run `sluice data fetch` first.")
+    logs.configure(level="WARNING")  # each push tells what it did, and the figures go to standard output
     rows = pq.read_table(corpus_path(home), columns=[column.SENDER, column.DATE]).to_pydict()
     senders, dates = rows[column.SENDER], rows[column.DATE]
     figures: list[Figure] = []
