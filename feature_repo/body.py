@@ -9,8 +9,7 @@ from feature_repo.html_text import MAX_LINKS, Rendered, is_document, rendered
 from feature_repo.mime import Leaf
 from feature_repo.transfer import decoded
 
-WEB_LINK: Final = re.compile(r"https?://[^\s<>\"']{1,2000}", re.IGNORECASE)
-"""A web address as it stands in text."""
+_WEB_LINK: Final = re.compile(r"https?://[^\s<>\"']{1,2000}")
 _MARKUP: Final = re.compile(r"<[^<>]{0,200}>")
 _PLAIN: Final = "text/plain"
 _HTML: Final = "text/html"
@@ -22,7 +21,7 @@ _META_BYTES: Final = 1024
 
 
 class Body(NamedTuple):
-    """What is seen of all parts together; characters are counted without white space."""
+    """What is seen of all parts together; characters are counted without blanks and line ends."""
 
     text: str
     text_characters: int
@@ -47,7 +46,7 @@ def visible(buffer: bytes, leaves: list[Leaf], defects: Defects) -> Body:
     shown = [part for leaf in leaves if not leaf.is_attachment and (part := _show(buffer, leaf, defects))]
     with_html = {item.leaf.alternative for item in shown if item.is_html and item.part.text.strip()} - {None}
     shown = [item for item in shown if item.is_html or item.leaf.alternative not in with_html]
-    lengths = [(item.is_html, len("".join(item.part.text.split()))) for item in shown]
+    lengths = [(item.is_html, _visible_characters(item.part.text)) for item in shown]
     return Body(
         text="\n".join(item.part.text for item in shown),
         text_characters=sum(length for _, length in lengths),
@@ -57,6 +56,10 @@ def visible(buffer: bytes, leaves: list[Leaf], defects: Defects) -> Body:
         images=sum(item.part.images for item in shown),
         forms=sum(item.part.forms for item in shown),
     )
+
+
+def _visible_characters(text: str) -> int:
+    return len(text) - text.count(" ") - text.count("\n") - text.count("\t")
 
 
 def _show(buffer: bytes, leaf: Leaf, defects: Defects) -> _Shown | None:
@@ -74,4 +77,4 @@ def _show(buffer: bytes, leaf: Leaf, defects: Defects) -> _Shown | None:
         return _Shown(leaf, True, rendered(text, defects))
     if leaf.kind in _MARKED_UP:
         text = _MARKUP.sub("", text)
-    return _Shown(leaf, False, Rendered(text, 0, tuple(WEB_LINK.findall(text)[:MAX_LINKS]), 0, 0))
+    return _Shown(leaf, False, Rendered(text, 0, tuple(_WEB_LINK.findall(text.lower())[:MAX_LINKS]), 0, 0))

@@ -25,7 +25,7 @@ _NOT_WORD: Final = re.compile(r"[^a-z0-9]+")
 
 @lru_cache(maxsize=256)
 def codec(charset: str) -> str | None:
-    """Returns the name of Python's codec for a charset of mail, or None if there is no such charset.
+    """Returns the name of Python's codec for a charset of mail, or None if there is none.
 
     The table is looked up here, and never by `codecs.lookup`: that remembers every unknown name for ever.
     """
@@ -39,8 +39,9 @@ def codec(charset: str) -> str | None:
 def decode(payload: bytes, charset: str, defects: Defects) -> str:
     """Returns `payload` as text: by its charset if that fits, else as UTF-8, else as Windows-1252.
 
-    An empty `charset` means that none was declared. A charset that does not exist or does not fit is
-    counted. The result holds no lone surrogates.
+    A charset that fits nine characters in ten fits, unless the bytes are UTF-8. An empty `charset` means that
+    none was declared. A charset that does not exist or does not fit is counted. The result holds no lone
+    surrogates.
     """
     name = codec(charset) if charset else "ascii"
     if payload.isascii() and not (name or "").startswith(_SEVEN_BIT):
@@ -49,10 +50,10 @@ def decode(payload: bytes, charset: str, defects: Defects) -> str:
         return payload.decode("ascii")
     if name is not None and name not in _LATIN:
         try:
-            return payload.decode(name)
+            return _without_surrogates(payload.decode(name))
         except UnicodeError:
             defects[Defect.CHARSET] += 1
-            return _guess(payload)
+            return _utf8(payload) or _mostly(payload, name) or _windows(payload)
     # Latin charsets accept any bytes, so valid UTF-8 with 8-bit characters in it contradicts them.
     if name in {None, "ascii"}:
         defects[Defect.CHARSET] += 1
@@ -67,6 +68,17 @@ def decode(payload: bytes, charset: str, defects: Defects) -> str:
 def _guess(payload: bytes) -> str:
     text = _utf8(payload)
     return _windows(payload) if text is None else text
+
+
+def _mostly(payload: bytes, name: str) -> str | None:
+    """Returns `payload` by its charset if no more than one character in ten is broken."""
+    text = _without_surrogates(payload.decode(name, "replace"))
+    return text if text.count("\ufffd") * 10 <= len(text) else None
+
+
+def _without_surrogates(text: str) -> str:
+    # UTF-7 lets lone surrogates through.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _utf8(payload: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Text as a reader sees it: what was put between or in place of letters to fool a filter is undone and counted.
+"""Text as a reader sees it: what fools a filter, and not the eye, is undone and counted.
 
 Real Russian, Greek, Japanese, Persian or emoji text comes through unharmed: letters of other scripts are
 folded only inside a word that mixes them with Latin ones and is wholly Latin once they are folded.
@@ -8,6 +8,8 @@ import re
 import unicodedata
 from typing import Final, NamedTuple
 
+# Everything that the rules below look for; not Latin letters, punctuation and currency.
+_SUSPECT: Final = re.compile("[\u00ad\u0250-\u200f\u202a-\u202e\u2060-\u206f\u20d0-\u20ff\u2460-\U0010ffff]")
 # Never seen, never needed: soft hyphen, grapheme joiner, bidirectional controls, word joiners, fillers, tags.
 _INVISIBLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
@@ -22,18 +24,23 @@ _DRESSED: Final = re.compile(
 )
 # The longest run outside Latin that NFKC is given at once: it sorts combining marks in quadratic time.
 _LONG_RUN: Final = re.compile(r"([^\x00-\u02ff\s]{64})")
-_CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd-\uffff]")
 
 # Letters that look like a Latin one in common typefaces (Unicode confusables, UTS 39, the plain cases).
 _CYRILLIC: Final = dict(
-    zip("авеёзкмнорстухіјѕһԁԛԝӏАВЕЗКМНОРСТУХІЈЅҺԚԜ", "abee3kmhopctyxijshdqwlABE3KMHOPCTYXIJSHQW", strict=True)
+    zip(
+        "авеёкмнорстухіјѕһԁԛԝӏАВЕКМНОРСТУХІЈЅҺԚԜ",
+        "abeekmhopctyxijshdqwlABEKMHOPCTYXIJSHQW",
+        strict=True,
+    )
 )
 _GREEK: Final = dict(zip("αβγεηικνορτυχωΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "abyenikvoptuxwABEZHIKMNOPTYX", strict=True))
 _OTHER: Final = dict(zip("օսոհցԱՕ", "ounhgUO", strict=True)) | dict(zip("ɑɡᴀᴇɪᴏᴜ", "agaeiou", strict=True))
 CONFUSABLE: Final = _CYRILLIC | _GREEK | _OTHER
 """Look-alike letter to the Latin letter it stands for."""
 _FOLD: Final = str.maketrans(CONFUSABLE)
-_CONFUSABLE_SCRIPTS: Final = re.compile("[\u0251\u0261\u0370-\u03ff\u0400-\u052f\u0531-\u0587\u1d00-\u1d1c]")
+_CONFUSABLE_SCRIPTS: Final = re.compile(
+    "[\u0251\u0261\u026a\u0370-\u03ff\u0400-\u052f\u0531-\u0587\u1d00-\u1d1c]"
+)
 _MIXED_WORD: Final = re.compile(r"[^\W_]++")
 
 
@@ -45,9 +52,11 @@ class Plain(NamedTuple):
 
 
 def deobfuscated(text: str) -> Plain:
-    """Returns `text` in NFKC without invisible characters and look-alike letters; controls become spaces."""
+    """Returns `text` in NFKC without invisible characters and look-alike letters."""
     if text.isascii():
-        return Plain(_CONTROLS.sub(" ", text), 0)
+        return Plain(text, 0)
+    if _SUSPECT.search(text) is None:
+        return Plain(unicodedata.normalize("NFKC", text), 0)
     text, joiners = _JOINER_IN_LATIN.subn("", text.removeprefix("\ufeff"))
     text, invisible = _INVISIBLE.subn("", text)
     changed = joiners + invisible + len(_DRESSED.findall(text))
@@ -55,7 +64,7 @@ def deobfuscated(text: str) -> Plain:
     if _CONFUSABLE_SCRIPTS.search(text):
         text, folded = _without_homoglyphs(text)
         changed += folded
-    return Plain(_CONTROLS.sub(" ", text), changed)
+    return Plain(text, changed)
 
 
 def _without_homoglyphs(text: str) -> tuple[str, int]:

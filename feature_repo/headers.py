@@ -10,24 +10,29 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_tz
 from typing import Final, NamedTuple
 
+from feature_repo.addresses import address
 from feature_repo.charsets import codec, decode
 from feature_repo.defects import Defect, Defects
 
 MAX_SUBJECT: Final = 10_000
 """Bytes of a subject or a From header that are read."""
-MAX_ADDRESSES: Final = 256 << 10
+MAX_ADDRESSES: Final = 128 << 10
 """Bytes of a To or Cc header that are read."""
-MAX_ADDRESS: Final = 320
-"""Characters of an address: 64 before the @ and 255 after it (RFC 5321)."""
 
 _ENCODED_WORD: Final = re.compile(r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^\n]{0,400}?)\?=")
 _BETWEEN_WORDS: Final = re.compile(r"(\?=)\s++(?==\?[^?\s]{1,60}\?[bBqQ]\?)")
 _FOLD: Final = re.compile(rb"\n[ \t]*+")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_QUOTED: Final = re.compile(r"\"((?:[^\"\\]|\\.){0,300})\"")
+_QUOTED: Final = re.compile(r"\"((?:[^\"\\]|\\.){0,120})\"(?!@)")
+# `<Undisclosed Recipients@host>`: a server put its own name behind what is no address.
+_NO_ADDRESS: Final = re.compile(r"<[ \t]{0,9}[^\s<>]{1,200}[ \t]{1,9}[^\s<>][^<>]{0,200}>")
+_ESCAPED: Final = re.compile(r"\\(.)")
 _COMMENT: Final = re.compile(r"\(([^()]{0,300})\)")
 _ANGLE: Final = re.compile(r"<\s*+([^<>]{0,400})>")
-_ADDRESS: Final = re.compile(r"[^\s<>,;:\"()\[\]@]{1,255}+@[^\s<>,;:\"()@]{1,255}")
+# The local part may be quoted; where two @ stand in one address, the last one begins the domain.
+_ADDRESS: Final = re.compile(
+    r"(?:\"[^\"\s]{1,64}\"|[^\s<>,;:\"()\[\]@]{1,255}+)(?:@[^\s<>,;:\"()@]{1,255}){1,2}"
+)
 _FIRST_YEAR: Final = 1990
 _LAST_YEAR: Final = 2100
 _MAX_DATE: Final = 100
@@ -39,11 +44,6 @@ class Mailbox(NamedTuple):
 
     name: str
     address: str
-
-    @property
-    def domain(self) -> str:
-        """The part of the address after the @."""
-        return self.address.rpartition("@")[2]
 
 
 def text_of(value: bytes, defects: Defects) -> str:
@@ -122,22 +122,20 @@ def mailbox(value: bytes, defects: Defects) -> Mailbox:
     found = _ADDRESS.search(angle[1] if angle else _COMMENT.sub(" ", bare))
     if found is None:
         defects[Defect.ADDRESS] += 1
-    address = found[0] if found else ""
-    name = _name(raw, address, has_angle=angle is not None)
+    name = _name(raw, has_angle=angle is not None, has_address=found is not None)
     if "=?" in name:
         name = decode_words(name, defects)
-    return Mailbox(_CONTROLS.sub(" ", name).strip(), _clean_address(address))
+    return Mailbox(_CONTROLS.sub(" ", name).strip(), address(found[0] if found else "").sender)
 
 
-def _name(raw: str, address: str, *, has_angle: bool) -> str:
+def _name(raw: str, *, has_angle: bool, has_address: bool) -> str:
     if has_angle:
         before = raw.partition("<")[0] if '"' not in raw else _ANGLE.split(raw, maxsplit=1)[0]
-        quoted = _QUOTED.search(before)
-        return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else before.strip()
+        return _ESCAPED.sub(r"\1", _QUOTED.sub(r"\1", before))
     comment = _COMMENT.search(raw)
     if comment:
-        return comment[1].strip()
-    return "" if address else raw
+        return comment[1]
+    return "" if has_address else raw
 
 
 def addresses(values: list[bytes], defects: Defects) -> tuple[str, ...]:
@@ -149,14 +147,8 @@ def addresses(values: list[bytes], defects: Defects) -> tuple[str, ...]:
             raw = _QUOTED.sub(" ", raw)
         if "(" in raw:
             raw = _COMMENT.sub(" ", raw)
-        found += map(_clean_address, _ADDRESS.findall(raw))
+        found += map(str.lower, _ADDRESS.findall(_NO_ADDRESS.sub(" ", raw)))
     return tuple(found)
-
-
-def _clean_address(address: str) -> str:
-    if len(address) > MAX_ADDRESS:
-        return ""
-    return _CONTROLS.sub("", address).lower().strip(".'")
 
 
 def date_of(value: bytes) -> datetime | None:

@@ -37,10 +37,8 @@ _HIDING: Final = re.compile(
     r"|opacity\s{0,9}:\s{0,9}0(?![.\d]*[1-9])|font-size\s{0,9}:\s{0,9}0(?![.\d]*[1-9])",
     re.IGNORECASE,
 )
-_HIDDEN_ATTRIBUTE: Final = re.compile(r"<[a-z][^<>]{0,300}\shidden\b", re.IGNORECASE)
-_LINK: Final = re.compile(r"\bhref\s*+=\s*+[\"']?\s*+(https?://[^\s\"'<>]{1,2000})", re.IGNORECASE)
-_IMAGE: Final = re.compile(r"<img\b", re.IGNORECASE)
-_FORM: Final = re.compile(r"<(?:form|input)\b", re.IGNORECASE)
+_HIDING_WORDS: Final = ("display", "visibility", "mso-hide", "opacity", "font-size", " hidden")
+_LINK: Final = re.compile(r"href\s*+=\s*+[\"']?\s*+(https?://[^\s\"'<>]{1,2000})")
 _DOCUMENT: Final = re.compile(r"\s*+(?:<!doctype html|<html[\s>]|<head>|<body[\s>])", re.IGNORECASE)
 
 
@@ -70,10 +68,11 @@ def rendered(html: str, defects: Defects) -> Rendered:
         html = html[:MAX_CHARACTERS]
     html, hidden = _without_comments(html)
     html = _without_raw_text(html)
-    links = tuple(_LINK.findall(html)[:MAX_LINKS])
-    images = len(_IMAGE.findall(html))
-    forms = len(_FORM.findall(html))
-    hides = _HIDING.search(html) is not None or _HIDDEN_ATTRIBUTE.search(html) is not None
+    lower = html.lower()
+    links = tuple(_LINK.findall(lower)[:MAX_LINKS])
+    images = lower.count("<img")
+    forms = lower.count("<form") + lower.count("<input")
+    hides = any(word in lower for word in _HIDING_WORDS)
     texts = []
     for piece in _pieces(_BLOCK.sub("\n<", html)):
         body = LexborHTMLParser(piece).body
@@ -89,7 +88,7 @@ def rendered(html: str, defects: Defects) -> Rendered:
 
 
 def _without_comments(html: str) -> tuple[str, int]:
-    """Returns `html` without comments, and their characters; conditional comments of mailers count nothing."""
+    """Returns `html` without comments, and their characters; those of mail programs count nothing."""
     if "<!--" not in html:
         return html, 0
     first, *rest = html.split("<!--")
@@ -135,7 +134,7 @@ def _pieces(html: str) -> Iterator[str]:
         if tags > PIECE_TAGS or tag.start() - start > PIECE_CHARACTERS:
             cut = end if end > start else tag.start()
             yield from _cut(html[start:cut])
-            start, tags = cut, 1
+            start, tags = cut, 1 + (cut == end)
         end = tag.start()
     yield from _cut(html[start:])
 

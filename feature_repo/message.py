@@ -8,6 +8,7 @@ those that are): what is not read cannot leak into a feature.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from feature_repo import headers as header
 from feature_repo.body import visible
@@ -22,6 +23,9 @@ class MessageLimits:
     max_bytes: int = 1 << 20
     max_parts: int = 100
     max_depth: int = 10
+
+
+DEFAULT_LIMITS: Final = MessageLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,13 @@ class Message:
     text: str = ""
     """The visible text of all parts; of alternative versions, the HTML one."""
     html_characters: int = 0
-    """Characters of `text` that come from HTML parts, white space not counted."""
+    """Characters of `text` that come from HTML parts, blanks and line ends not counted."""
     text_characters: int = 0
-    """Characters of `text`, white space not counted."""
+    """Characters of `text`, blanks and line ends not counted."""
     hidden_characters: int = 0
     """Characters of HTML that a reader does not see: comments and hidden elements."""
     links: tuple[str, ...] = ()
-    """Web links in text and in HTML, in order, at most 1,000 of each part."""
+    """Web links in text and in HTML, in lower case, in order, at most 1,000 of each part."""
     images: int = 0
     forms: int = 0
     parts: int = 0
@@ -72,7 +76,7 @@ class Message:
         return self.reply_to.rpartition("@")[2]
 
 
-def parse(raw: bytes, limits: MessageLimits = MessageLimits()) -> Message:  # noqa: B008 - frozen
+def parse(raw: bytes, limits: MessageLimits = DEFAULT_LIMITS) -> Message:
     """Returns the message that `raw` (RFC 5322, any line ends, or anything else) holds; never raises."""
     defects = Defects()
     if len(raw) > limits.max_bytes:

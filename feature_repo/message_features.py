@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from contracts.features import MAX_TOKENS, MESSAGE_FEATURES
 from feature_repo.deobfuscation import deobfuscated
 from feature_repo.message import Message
-from feature_repo.tokens import shouts, words
-from feature_repo.traces import bare_subject, without_footers
+from feature_repo.tokens import dated, shouts, words
+from feature_repo.traces import bare_subject, without_attributions, without_footers
 
 _LOW: Final = tuple(feature.low for feature in MESSAGE_FEATURES)
 _HIGH: Final = tuple(feature.high for feature in MESSAGE_FEATURES)
-_LETTERS: Final = re.compile(r"[^\W\d_]")
 _PUNCTUATION: Final = re.compile(r"[!?$£€¥%]")
 _NAME_WORD: Final = re.compile(r"[^\W\d_]{3,32}")
 # Characters of text that are looked at for each token that is kept: more than the longest token and a space.
@@ -54,15 +53,14 @@ def extract(message: Message, *, max_tokens: int = MAX_TOKENS) -> MessageFeature
     """
     subject = deobfuscated(message.subject)
     bare, is_reply = bare_subject(subject.text)
-    body = deobfuscated(message.text[: max_tokens * _CHARACTERS_PER_TOKEN])
-    visible = without_footers(body.text)
+    longest = max_tokens * _CHARACTERS_PER_TOKEN
+    body = deobfuscated(message.text[:longest])
     masks = _masks(message)
-    subject_tokens = words(bare, masks)
-    tokens = [f"_s_{token}" for token in subject_tokens if token[0] != "_"] + subject_tokens
-    tokens += _signs(message, visible)
-    tokens += words(visible, masks)
+    tokens = words(bare.lower(), masks)
+    tokens += _signs(message, body.text)
+    tokens += words(without_attributions(without_footers(body.text[:longest].lower())), masks)
     del tokens[max_tokens:]
-    text = " ".join(tokens)
+    text = dated(" ".join(tokens))
     return MessageFeatures(
         text=text,
         numeric=_numeric(message, bare, is_reply, subject.changed + body.changed),
@@ -70,7 +68,7 @@ def extract(message: Message, *, max_tokens: int = MAX_TOKENS) -> MessageFeature
             token_count=len(tokens),
             character_count=len(text),
             unique_share=len(set(tokens)) / len(tokens) if tokens else 0.0,
-            placeholder_share=sum(token[0] == "_" for token in tokens) / len(tokens) if tokens else 0.0,
+            placeholder_share=f" {text}".count(" _") / len(tokens) if tokens else 0.0,
         ),
     )
 
@@ -102,7 +100,7 @@ def _signs(message: Message, visible: str) -> list[str]:
 
 def _numeric(message: Message, subject: str, is_reply: bool, changed: int) -> NDArray[np.float32]:
     local = message.sender.rpartition("@")[0]
-    letters = len(_LETTERS.findall(subject))
+    letters = sum(map(str.isalpha, subject))
     reply_to_domain = message.reply_to_domain
     recipients = len(message.recipients)
     values = (

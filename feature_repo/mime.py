@@ -27,6 +27,7 @@ _READ_HEADERS: Final = re.compile(
 _TYPE: Final = re.compile(r"\s*+([\w.+-]+/[\w.+-]+)\s*+(?:;|\Z|\s)", re.ASCII)
 _PARAMETER: Final = re.compile(r";\s*+([\w-]+)\*?\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"?|([^\s;]*+))", re.ASCII)
 _MAX_CONTENT_TYPE: Final = 2_000
+_PLAIN: Final = "text/plain"
 _DELIMITER_END: Final = re.compile(rb"(--)?[ \t]*+(?:\n|\Z)")
 
 Headers = dict[bytes, list[bytes]]
@@ -73,6 +74,19 @@ def content_type(value: bytes) -> ContentType:
     )
 
 
+class _Place(NamedTuple):
+    """Where a part lies: its bytes, how deep, and inside which multipart/alternative."""
+
+    start: int
+    end: int
+    depth: int = 1
+    alternative: int | None = None
+
+    def inside(self, start: int, end: int) -> "_Place":
+        """Returns the place of a part of this part."""
+        return self._replace(start=start, end=end, depth=self.depth + 1)
+
+
 class Reader:
     """Reads one message: `headers` of its top level, `leaves` in order, and the defects met.
 
@@ -87,7 +101,7 @@ class Reader:
         self._alternatives = 0
         self.leaves: list[Leaf] = []
         self.headers, body = self._read_headers(0, len(buffer))
-        self._read_entity(self.headers, body, len(buffer), depth=1, alternative=None, default="text/plain")
+        self._read_entity(self.headers, _Place(body, len(buffer)))
 
     def _read_headers(self, start: int, end: int) -> tuple[Headers, int]:
         block = _HEADER_BLOCK.match(self._buffer, start, end)
@@ -102,29 +116,19 @@ class Reader:
                 self._defects[Defect.NO_SEPARATOR] += 1
         return headers, stop
 
-    def _read_entity(
-        self, headers: Headers, start: int, end: int, *, depth: int, alternative: int | None, default: str
-    ) -> None:
+    def _read_entity(self, headers: Headers, place: _Place, default: str = _PLAIN) -> None:
         kind, charset, boundary = self._content_type(headers, default)
         disposition = headers.get(b"content-disposition")
         attached = disposition is not None and disposition[0].strip()[:10].lower() == b"attachment"
-        if kind.startswith("multipart/"):
-            if depth > self._max_depth:
-                self._defects[Defect.TOO_DEEP] += 1
-                return
-            if boundary and self._read_multipart(kind, boundary, start, end, depth, alternative):
-                return
-            self._defects[Defect.NO_BOUNDARY] += 1
-            kind = "text/plain"
-        elif kind == "message/rfc822" and not attached:
-            if depth > self._max_depth:
-                self._defects[Defect.TOO_DEEP] += 1
-                return
-            inner, body = self._read_headers(start, end)
-            self._read_entity(
-                inner, body, end, depth=depth + 1, alternative=alternative, default="text/plain"
-            )
+        holds_parts = kind.startswith("multipart/") or (kind == "message/rfc822" and not attached)
+        if holds_parts and place.depth > self._max_depth:
+            self._defects[Defect.TOO_DEEP] += 1
             return
+        if holds_parts and self._read_parts(kind, boundary, place):
+            return
+        if holds_parts:
+            self._defects[Defect.NO_BOUNDARY] += 1
+            kind = _PLAIN
         if len(self.leaves) >= self._max_parts:
             self._defects[Defect.TOO_MANY_PARTS] += 1
             return
@@ -135,9 +139,9 @@ class Reader:
                 charset=charset,
                 encoding=encoding,
                 is_attachment=attached or not kind.startswith("text/"),
-                alternative=alternative,
-                start=start,
-                end=end,
+                alternative=place.alternative,
+                start=place.start,
+                end=place.end,
             )
         )
 
@@ -149,27 +153,27 @@ class Reader:
         if found.kind:
             return found
         self._defects[Defect.CONTENT_TYPE] += 1
-        return found._replace(kind="text/plain")
+        return found._replace(kind=_PLAIN)
 
-    def _read_multipart(
-        self, kind: str, boundary: str, start: int, end: int, depth: int, alternative: int | None
-    ) -> bool:
-        """Reads the parts between `start` and `end`; returns False if the boundary never comes."""
-        if kind == "multipart/alternative" and alternative is None:
+    def _read_parts(self, kind: str, boundary: str, place: _Place) -> bool:
+        """Reads the parts of a multipart or of a forwarded message; False if the boundary never comes."""
+        if kind == "message/rfc822":
+            headers, body = self._read_headers(place.start, place.end)
+            self._read_entity(headers, place.inside(body, place.end))
+            return True
+        if kind == "multipart/alternative" and place.alternative is None:
             self._alternatives += 1
-            alternative = self._alternatives
-        default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
+            place = place._replace(alternative=self._alternatives)
+        default = "message/rfc822" if kind == "multipart/digest" else _PLAIN
         delimiter = b"--" + boundary.encode("latin-1")
         found = False
-        for part_start, part_end in self._segments(delimiter, start, end):
+        for start, end in self._segments(delimiter, place.start, place.end) if boundary else ():
             found = True
             if len(self.leaves) >= self._max_parts:
                 self._defects[Defect.TOO_MANY_PARTS] += 1
                 break
-            headers, body = self._read_headers(part_start, part_end)
-            self._read_entity(
-                headers, body, part_end, depth=depth + 1, alternative=alternative, default=default
-            )
+            headers, body = self._read_headers(start, end)
+            self._read_entity(headers, place.inside(body, end), default)
         return found
 
     def _segments(self, delimiter: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:

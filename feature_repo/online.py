@@ -4,7 +4,6 @@ Feast does not apply a view's ttl online (feast-dev/feast#6821), so the age is c
 to and including `history_max_age_days`, exactly as it does in `get_historical_features`.
 """
 
-import threading
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -61,8 +60,6 @@ class SenderLookup:
 
     def __init__(self, store: SenderStore, registry: CollectorRegistry) -> None:
         self._store = store
-        # Feast keeps one SQLite connection for all threads; its cursors must not interleave.
-        self._lock = threading.Lock()
         self._count = metrics.counter(SENDER_LOOKUPS, registry)
         self._seconds = metrics.histogram(SENDER_LOOKUP_SECONDS, registry)
 
@@ -107,8 +104,7 @@ class SenderLookup:
         if not unique:
             return {}
         try:
-            with self._lock:
-                return dict(zip(unique, online_rows.read(self._store, side, unique), strict=True))
+            return dict(zip(unique, online_rows.read(self._store, side, unique), strict=True))
         except OnlineStoreUnavailable:
             # The caller gets no numbers at all, so both entities of every message have failed.
             for each in SIDES:

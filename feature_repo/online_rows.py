@@ -34,7 +34,7 @@ def read(store: SenderStore, side: Side, keys: Sequence[str]) -> list[Row | None
         OnlineStoreUnavailable: the store does not answer, or has no such table.
     """
     names = [feature.name for feature in side.columns]
-    with online_store_errors():
+    with online_store_errors(), store.online_turn:
         found = store.feast.provider.online_read(
             store.feast.config,
             view(store, side),
@@ -65,7 +65,7 @@ def write(
     ]
     for start in range(0, len(rows), _ROWS_PER_WRITE):
         batch = rows[start : start + _ROWS_PER_WRITE]
-        with online_store_errors():
+        with online_store_errors(), store.online_turn:
             store.feast.provider.online_write_batch(store.feast.config, view(store, side), batch, None)
         if progress is not None:
             progress(len(batch))
@@ -80,7 +80,7 @@ def clear(store: SenderStore) -> None:
     views = [store.sender_view, store.domain_view]
     online = store.feast.provider.online_store
     for delete, keep in ((views, []), ([], views)):
-        with online_store_errors():
+        with online_store_errors(), store.online_turn:
             online.update(store.feast.config, delete, keep, [], [], partial=True)
 
 

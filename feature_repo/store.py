@@ -6,8 +6,9 @@ choose SQLite or Redis choose it for every process.
 
 import hashlib
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -44,6 +45,9 @@ class SenderStore:
     sender_view: FeatureView
     domain_view: FeatureView
     service: FeatureService
+    online_turn: AbstractContextManager[object]
+    """Held for each access to the online store. Feast keeps one SQLite connection for all threads, on which a
+    reader would see half of a write; Redis needs no turns."""
 
     @property
     def max_age(self) -> timedelta:
@@ -81,6 +85,7 @@ def open_store(home: Home, settings: FeatureRepoSettings) -> SenderStore:
         sender_view=sender_view,
         domain_view=domain_view,
         service=spam_detector(sender_view, domain_view),
+        online_turn=threading.Lock() if settings.online_store == "sqlite" else nullcontext(),
     )
 
 

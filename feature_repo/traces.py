@@ -16,13 +16,15 @@ _MAX_TAGS: Final = 8
 
 # A separator line of a footer: a rule of at least eight signs, or a signature mark; quoted or not.
 _SEPARATOR: Final = re.compile(r"^[>|: \t]{0,20}(?:[_=~*+#-]{8,}[^\n]{0,60}|-- ?)$", re.MULTILINE)
-_FOOTER_WORDS: Final = re.compile(
-    r"mailing list|mailman/|listinfo|list-?(?:owner|admin|master|maintainer|info|help)|list maintainer"
-    r"|groups sponsor|e?-?mail is sponsored by|\(un\)subscri|un/subscri|-(?:un)?subscribe@|-request@|majordomo"
-    r"|unsubscribe from this (?:group|list)|to unsubscribe send|list archive",
-    re.IGNORECASE,
-)
+_FOOTER_WORDS: Final = (
+    "mailing list", "mailman/", "listinfo", "list-owner", "list-admin", "listmaster", "list maintainer",
+    "groups sponsor", "mail is sponsored by", "(un)subscri", "un/subscri", "subscribe@", "-request@",
+    "majordomo", "unsubscribe from this group", "unsubscribe from this list", "list archive",
+)  # fmt: skip
 _FOOTER_CHARACTERS: Final = 700
+
+# "On <date>, <name> wrote:" above a quotation: who and when are no content; that someone is quoted is.
+_ATTRIBUTION: Final = re.compile(r"^[^\n]{0,200}\b(wrote|writes) ?:[ \t]{0,20}$", re.MULTILINE)
 
 
 def bare_subject(subject: str) -> tuple[str, bool]:
@@ -40,24 +42,33 @@ def bare_subject(subject: str) -> tuple[str, bool]:
 
 
 def without_footers(text: str) -> str:
-    """Returns `text` without the footers of list servers.
+    """Returns lower-case `text` without the footers of list servers.
 
-    A footer is what lies between a separator line and the next separator line, and is short and holds the
-    words of a list server.
+    A footer is what lies between a separator line and the next one, if it begins with the words of a list
+    server within its first 700 characters.
     """
-    if _FOOTER_WORDS.search(text) is None:
+    if not _speaks_of_a_list(text):
         return text
     kept = []
     position = 0
     marks = [match.start() for match in _SEPARATOR.finditer(text)]
     for start, end in pairwise([*marks, len(text)]):
-        words = _FOOTER_WORDS.search(text, start, min(end, start + _FOOTER_CHARACTERS))
-        if words is None:
-            continue
-        kept.append(text[position:start])
-        position = _end_of_footer(text, start, end)
+        if _speaks_of_a_list(text[start : min(end, start + _FOOTER_CHARACTERS)]):
+            kept.append(text[position:start])
+            position = _end_of_footer(text, start, end)
     kept.append(text[position:])
     return "".join(kept)
+
+
+def without_attributions(text: str) -> str:
+    """Returns lower-case `text` with only the word `wrote` or `writes` left of lines above quotations."""
+    if "wrote" not in text and "writes" not in text:
+        return text
+    return _ATTRIBUTION.sub(r"\1", text)
+
+
+def _speaks_of_a_list(text: str) -> bool:
+    return any(word in text for word in _FOOTER_WORDS)
 
 
 def _end_of_footer(text: str, start: int, end: int) -> int:

@@ -1,5 +1,6 @@
 """The connection to the records: pooled, checked before use, and the border where its errors become ours."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -131,6 +132,11 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def try_file(_dialect: Any, _record: Any, arguments: list[Any], _options: dict[str, Any]) -> None:
+        # aiosqlite leaves a thread behind when a file cannot be opened; that thread ends in a stack trace.
+        sqlite3.connect(arguments[0]).close()
+
     @event.listens_for(engine.sync_engine, "connect")
     def set_pragmas(connection: Any, _record: Any) -> None:
         # With the driver's own BEGIN off, ours below decides what a transaction locks.

@@ -132,29 +132,35 @@ async def _move(engine: AsyncEngine, step: Callable[[Config], object]) -> None:
 @asynccontextmanager
 async def _exclusive(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Yields a connection in a transaction that no other migration runs beside."""
-    is_sqlite = engine.dialect.name == "sqlite"
     async with engine.connect() as connection:
-        if is_sqlite:
-            # Batch mode drops and renames tables, which foreign keys would follow. Both pragmas only work
-            # outside of a transaction, hence the driver's own connection.
-            await _pragmas(connection, f"busy_timeout={WAIT_SECONDS * 1000}", "foreign_keys=OFF")
+        if engine.dialect.name == "sqlite":
+            async with _patient_without_foreign_keys(connection), connection.begin():
+                yield connection
+                if (await connection.exec_driver_sql("PRAGMA foreign_key_check")).first():
+                    raise RuntimeError("The migration leaves rows whose foreign keys point nowhere.")
+            return
         async with connection.begin():
-            if not is_sqlite:
-                await connection.execute(text("SET LOCAL statement_timeout = 0"))
-                await connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"))
-                await connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+            await connection.execute(text("SET LOCAL statement_timeout = 0"))
+            await connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"))
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
             yield connection
-            if is_sqlite and (await connection.exec_driver_sql("PRAGMA foreign_key_check")).first():
-                raise RuntimeError("The migration leaves rows whose foreign keys point nowhere.")
-        if is_sqlite:
-            # The pool must not hand on a connection with these pragmas.
-            await connection.invalidate()
 
 
-async def _pragmas(connection: AsyncConnection, *pragmas: str) -> None:
+@asynccontextmanager
+async def _patient_without_foreign_keys(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Waits longer for a lock, and lets batch mode drop and rename tables, which foreign keys would follow.
+
+    Both pragmas work only outside of a transaction, hence the driver's own connection.
+    """
     raw: Any = (await connection.get_raw_connection()).driver_connection
-    for pragma in pragmas:
-        await raw.execute(f"PRAGMA {pragma}")
+    ((former_timeout,),) = await raw.execute_fetchall("PRAGMA busy_timeout")
+    await raw.execute(f"PRAGMA busy_timeout={WAIT_SECONDS * 1000}")
+    await raw.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        await raw.execute("PRAGMA foreign_keys=ON")
+        await raw.execute(f"PRAGMA busy_timeout={former_timeout}")
 
 
 def _revision_of(connection: Connection) -> str | None:

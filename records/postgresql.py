@@ -4,7 +4,6 @@ The wheel's own Python is not used: it makes a system user, opens up the permiss
 data, and stops the server in an exit handler. Here the server is a child process that its maker stops.
 """
 
-import asyncio
 import importlib.metadata
 import os
 import pwd
@@ -18,8 +17,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
-
-import asyncpg
 
 from records.errors import RecordsUnavailable
 
@@ -46,6 +43,7 @@ class Postgresql:
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
         self._programs = _reachable(programs, folder) if self._user else programs
         self._data = folder / "data"
+        self._log = folder / "postgresql.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
 
@@ -58,16 +56,23 @@ class Postgresql:
         self._data.mkdir()
         if self._user is not None:
             shutil.chown(self._data, self._user)
-        subprocess.run(  # noqa: S603 - the wheel's own program
-            [
-                *(self._programs / "initdb", "-D", self._data, "-U", "postgres"),
-                *("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"),
-            ],
-            user=self._user,
-            cwd=self._folder,
-            check=True,
-            stdout=subprocess.DEVNULL,
+        self._must_run(
+            *("initdb", "-D", str(self._data), "-U", "postgres"),
+            *("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"),
         )
+
+    def create_database(self, name: str) -> str:
+        """Makes the database `name` and returns its address."""
+        self._must_run("createdb", *self._connection, name)
+        return self.url(name)
+
+    def execute(self, database: str, sql: str) -> None:
+        """Runs `sql` in `database` as the superuser, in one transaction."""
+        self._must_run("psql", *self._connection, "-q", "-1", "-v", "ON_ERROR_STOP=1", "-c", sql, database)
+
+    def drop_database(self, name: str) -> None:
+        """Removes the database `name` and breaks its connections."""
+        self._must_run("dropdb", *self._connection, "--force", name)
 
     def start(self) -> None:
         """Starts the server and returns when it answers; after a stop, on the same port and data.
@@ -75,8 +80,7 @@ class Postgresql:
         Raises:
             RecordsUnavailable: it ended, or did not answer within a minute; the message shows the log.
         """
-        log = self._folder / "postgresql.log"
-        with log.open("ab") as output:
+        with self._log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - the wheel's own program
                 [
                     *(self._programs / "postgres", "-D", self._data, "-h", "127.0.0.1", "-p", str(self.port)),
@@ -90,11 +94,11 @@ class Postgresql:
             )
         deadline = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
-            if asyncio.run(_answers(self.port)):
+            if self._run("pg_isready", "-q", *self._connection):
                 return
             time.sleep(0.05)
         self.stop()
-        raise RecordsUnavailable(f"PostgreSQL did not start:\n{log.read_text(errors='replace')[-2000:]}")
+        raise RecordsUnavailable(f"PostgreSQL did not start:\n{self._log_end()}")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stops the server: SIGINT breaks its connections and shuts down, SIGQUIT is a crash."""
@@ -108,12 +112,35 @@ class Postgresql:
             process.kill()
             process.wait()
 
+    @property
+    def _connection(self) -> tuple[str, ...]:
+        return ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
+
+    def _run(self, program: str, *arguments: str) -> bool:
+        with self._log.open("ab") as output:
+            done = subprocess.run(  # noqa: S603 - the wheel's own program
+                [self._programs / program, *arguments],
+                user=self._user,
+                cwd=self._folder,
+                check=False,
+                stdout=output,
+                stderr=output,
+            )
+        return done.returncode == 0
+
+    def _must_run(self, program: str, *arguments: str) -> None:
+        if not self._run(program, *arguments):
+            raise RecordsUnavailable(f"{program} failed:\n{self._log_end()}")
+
+    def _log_end(self) -> str:
+        return self._log.read_text(errors="replace")[-2000:]
+
 
 @contextmanager
 def temporary() -> Iterator[Postgresql]:
     """Yields a running server of its own; stops it and removes its data at the end.
 
-    Call it outside of an event loop. Raises:
+    Raises:
         RecordsUnavailable: the `pgserver` wheel is not installed, or the server does not start.
     """
     programs = binaries()
@@ -131,7 +158,7 @@ def temporary() -> Iterator[Postgresql]:
         try:
             yield server
         finally:
-            server.stop()
+            server.stop(signal.SIGQUIT)  # at once: what it would still write goes with the folder
 
 
 def _reachable(programs: Path, folder: Path) -> Path:
@@ -159,12 +186,3 @@ def _free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-async def _answers(port: int) -> bool:
-    try:
-        connection = await asyncpg.connect(host="127.0.0.1", port=port, user="postgres", timeout=5)
-    except (OSError, asyncpg.PostgresError):
-        return False
-    await connection.close()
-    return True

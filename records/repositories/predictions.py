@@ -5,12 +5,20 @@ from datetime import datetime
 from typing import Annotated, Any, Final, NamedTuple
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+)
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.environments import Environment
-from records.columns import NUMBERS_MAX
+from records.columns import NUMBERS_MAX, clean_text
 from records.errors import RecordRejected
 from records.keys import time_ordered_uuid
 from records.repositories.upserts import upsert
@@ -19,7 +27,14 @@ from records.tables.registry import NAME_LENGTH, REQUEST_ID_LENGTH, VERSION_LENG
 
 _ROWS_PER_STATEMENT: Final = 1000
 
-Version = Annotated[str, Field(min_length=1, max_length=VERSION_LENGTH)]
+
+def _cleaned(value: Any) -> Any:
+    return clean_text(value) if isinstance(value, str) else value
+
+
+Clean = Annotated[str, BeforeValidator(_cleaned)]
+"""Text as its column will hold it: a lone surrogate would fail before it got there."""
+Version = Annotated[Clean, Field(min_length=1, max_length=VERSION_LENGTH)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -32,15 +47,15 @@ class NewPrediction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    request_id: str = Field(pattern=r"\S", max_length=REQUEST_ID_LENGTH)
+    request_id: Clean = Field(pattern=r"\S", max_length=REQUEST_ID_LENGTH)
     created_at: AwareDatetime
     environment: Environment
-    model_name: str = Field(min_length=1, max_length=NAME_LENGTH)
+    model_name: Clean = Field(min_length=1, max_length=NAME_LENGTH)
     model_version: Version
     schema_digest: Version
     message_sha256: Sha256 | None = None
-    sender: str | None = Field(default=None, max_length=SENDER_LENGTH)
-    sender_domain: str | None = Field(default=None, max_length=SENDER_LENGTH)
+    sender: Clean | None = Field(default=None, max_length=SENDER_LENGTH)
+    sender_domain: Clean | None = Field(default=None, max_length=SENDER_LENGTH)
     subject_sha256: Sha256 | None = None
     numeric: Annotated[tuple[FiniteFloat, ...], Field(max_length=NUMBERS_MAX)]
     text_statistics: dict[str, FiniteFloat] = Field(default_factory=dict)
@@ -49,7 +64,7 @@ class NewPrediction(BaseModel):
     label: Version
     latency_seconds: float = Field(ge=0, allow_inf_nan=False)
     defaulted_features: int = Field(default=0, ge=0)
-    shadow_of: str | None = Field(default=None, max_length=REQUEST_ID_LENGTH)
+    shadow_of: Clean | None = Field(default=None, max_length=REQUEST_ID_LENGTH)
 
     @classmethod
     def checked(cls, **values: Any) -> "NewPrediction":

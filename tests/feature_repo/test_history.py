@@ -76,14 +76,14 @@ def test_moving_future_labels_changes_no_past_row() -> None:
     given = [(f"m{i}", dice.random() < 0.5, 3000 * i) for i in range(200)]
     instant = 3000 * 150
     for key in ("sender", "domain"):
-        before = history.rows(messages(*facts), labels(*given), key)  # type: ignore[arg-type]
+        before = history.rows(messages(*facts), labels(*given), key)
         moved = [
             (name, not spam if time + LABEL_DELAY_SECONDS > instant else spam, time)
             for name, spam, time in given
         ]
         contradicted = [*moved, *((name, not spam, instant + 1) for name, spam, _ in given)]
         for changed in (moved, contradicted):
-            after = history.rows(messages(*facts), labels(*changed), key)  # type: ignore[arg-type]
+            after = history.rows(messages(*facts), labels(*changed), key)
             past = START + instant
             pd.testing.assert_frame_equal(until(before, past), until(after, past))
             assert not before["spam_ratio"].equals(after["spam_ratio"])

@@ -1,6 +1,8 @@
 """Lookup at serving time: what is found, what is defaulted, and that the count says which."""
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -193,3 +195,29 @@ def test_applying_again_keeps_what_is_stored(make_store: MakeStore) -> None:
     with sqlite3.connect(store.home.features / "online.db") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+def test_lookups_of_many_threads_during_pushes_see_whole_rows(sender_store: SenderStore) -> None:
+    """Every message has a subject of its own, so both counts are equal in each row that was ever whole."""
+    lookup = SenderLookup(sender_store, CollectorRegistry())
+    over = threading.Event()
+
+    def look() -> list[tuple[float, float]]:
+        seen = []
+        while not over.is_set():
+            numbers = lookup.lookup(["ann@example.org", "nobody@example.org"], after(DAY))
+            seen.append((float(numbers[0, 0]), float(numbers[0, 2])))
+        return seen
+
+    with ThreadPoolExecutor(3) as pool:
+        lookers = [pool.submit(look) for _ in range(3)]
+        for index in range(10):
+            push(
+                sender_store,
+                [mail(f"m{index}", "ann@example.org", index, subject=str(index))],
+                now=after(DAY),
+            )
+        over.set()
+        seen = [pair for looker in lookers for pair in looker.result()]
+    assert all(messages == subjects for messages, subjects in seen)
+    assert len({messages for messages, _ in seen}) > 1

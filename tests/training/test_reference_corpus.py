@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from contracts import corpus as column
+from feature_repo.message import parse
 from training.corpus.store import load
 
 
@@ -45,3 +46,14 @@ def test_raw_bytes_are_the_original_ones_and_not_decoded_text(corpus: pa.Table) 
 
     assert sum(not is_utf8(raw) for raw in raws) == 500
     assert not any("\ufffd".encode() in raw for raw in raws)
+
+
+def test_stored_date_and_sender_are_those_of_the_parser_of_today(corpus: pa.Table) -> None:
+    """Training reads them from the corpus, serving from the message: they must be the same."""
+    for row in corpus.slice(0, 1500).to_pylist():
+        message = parse(row[column.RAW])
+        assert (row[column.DATE], row[column.SENDER], row[column.SENDER_DOMAIN]) == (
+            message.date,
+            message.sender,
+            message.sender_domain,
+        )

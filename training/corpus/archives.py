@@ -5,6 +5,7 @@ to is counted while it is read, so a bomb ends at the limit and not at the end o
 """
 
 import bz2
+import contextlib
 import gzip
 import lzma
 import re
@@ -60,8 +61,14 @@ def entries(path: Path, *, unpacked_max_bytes: int) -> Iterator[Entry]:
         SourceUnreadable: it is damaged, encrypted, or compressed in an unknown way.
     """
     read = _zip_entries if zipfile.is_zipfile(path) else _tar_entries
-    try:
+    with _translated(path):
         yield from read(path, unpacked_max_bytes)
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
     except _DAMAGED as exc:
         raise SourceUnreadable(
             f"{path.name} is damaged, or no archive that can be read here: {type(exc).__name__}.",
@@ -71,29 +78,31 @@ def entries(path: Path, *, unpacked_max_bytes: int) -> Iterator[Entry]:
 
 class _Meter:
     def __init__(self, path: Path, limit: int) -> None:
-        self._path, self._limit, self._count = path, limit, 0
+        self.path, self._limit, self._count = path, limit, 0
 
     def count(self, chunk: bytes) -> bytes:
         self._count += len(chunk)
         if self._count > self._limit:
             raise SourceTooLarge(
-                f"{self._path.name} unpacks to more than {self._limit:,} bytes.",
+                f"{self.path.name} unpacks to more than {self._limit:,} bytes.",
                 next_step="If you trust it, raise TRAINING_UNPACKED_MAX_BYTES.",
             )
         return chunk
 
 
 class _Metered:
-    """A stream that counts what is read of it."""
+    """A stream that counts what is read of it; damage is often seen only while an entry is read."""
 
     def __init__(self, stream: IO[bytes], meter: _Meter) -> None:
         self._stream, self._meter = stream, meter
 
     def read(self, size: int) -> bytes:
-        return self._meter.count(self._stream.read(size))
+        with _translated(self._meter.path):
+            return self._meter.count(self._stream.read(size))
 
     def readline(self, size: int) -> bytes:
-        return self._meter.count(self._stream.readline(size))
+        with _translated(self._meter.path):
+            return self._meter.count(self._stream.readline(size))
 
 
 def _tar_entries(path: Path, limit: int) -> Iterator[Entry]:

@@ -1,5 +1,6 @@
 """From a source to a corpus on disk: once, whole, and by one process at a time."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -45,6 +46,7 @@ def fetch(folder: Path, source: Source, settings: TrainingSettings, *, wait_seco
         CallerError, OperationalError: what the source raises; the former corpus stays.
     """
     with locked(folder / store.LOCK, what=f"A fetch into {folder}", timeout_seconds=wait_seconds):
+        _sweep(folder / store.DOWNLOADS)
         request: dict[str, Any] = source.identity() | {
             "message_max_bytes": settings.message_max_bytes,
             "reader": reader_digest(),
@@ -72,6 +74,15 @@ def _made(
             next_step="Name the folders spam and ham, or give --label for a source of one class.",
         )
     return store.write(folder, result.kept, result.quarantined, _manifest(request, result))
+
+
+def _sweep(downloads: Path) -> None:
+    # Names with a dot are temporary; while the lock is held, they are what a killed run left behind.
+    for left in downloads.glob(".*"):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
 
 
 def _manifest(request: dict[str, Any], result: Normalised) -> store.Manifest:

@@ -54,6 +54,8 @@ def lengths(values: Mapping[Label, Sequence[int]], unit: str, title: str) -> str
                 color=COLOURS[label], label=label.value,
             )  # fmt: skip
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_minor_formatter("")
         axes.set_xlabel(unit)
         axes.set_ylabel("messages")
         return _svg(figure, axes, title)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from contracts import corpus as column
 from feature_repo.message import parse
+from kit.terminal import tracked
 from training.corpus.found import Found, Reason, reason_against
 
 SCHEMA: Final = pa.schema(
@@ -74,7 +75,7 @@ def normalise(entries: Iterable[Found], *, max_bytes: int) -> Normalised:
             quarantined.append((reason, found))
     kept: list[dict[str, object]] = []
     repeated = 0
-    for identity, copies in sorted(candidates.items()):
+    for identity, copies in tracked(sorted(candidates.items()), "Normalising messages", len(candidates)):
         if len({copy.label for copy in copies}) > 1:
             quarantined += [(Reason.CONFLICTING_LABELS, copy) for copy in copies]
             continue

@@ -309,6 +309,12 @@ def keep_ledger_append_only() -> None:
                 f"CREATE TRIGGER model_deployments_refuse_{action.lower()} BEFORE {action} ON model_deployments "
                 "BEGIN SELECT RAISE(ABORT, 'model_deployments_append_only'); END"
             )
+        # INSERT OR REPLACE deletes without firing DELETE triggers (https://www.sqlite.org/lang_conflict.html).
+        op.execute(
+            "CREATE TRIGGER model_deployments_refuse_replace BEFORE INSERT ON model_deployments "
+            "WHEN EXISTS (SELECT 1 FROM model_deployments WHERE id = NEW.id) "
+            "BEGIN SELECT RAISE(ABORT, 'model_deployments_append_only'); END"
+        )
         return
     op.execute(
         """

@@ -1,0 +1,40 @@
+"""`sluice bench` measures what was asked for and keeps the figures."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.bench import MEASUREMENTS
+from cli.main import main
+from kit.benchmark import Figure, median_seconds
+
+
+def test_only_the_named_measurement_runs_and_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The printed document is the one on disk."""
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
+    monkeypatch.setitem(MEASUREMENTS, "start-up", "tests.cli.measuring:measure")
+    with pytest.raises(SystemExit) as left:
+        main(["bench", "--only", "start-up", "--json"])
+    assert left.value.code == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "reports" / "bench.json").read_text("utf-8"))
+    figure = Figure(**printed["figures"]["start-up"][0])
+    assert (figure.value, figure.unit, figure.ratio) == (2.0, "s", 0.5)
+
+
+def test_an_unknown_measurement_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer names what can be measured."""
+    with pytest.raises(SystemExit) as left:
+        main(["bench", "--only", "luck"])
+    assert left.value.code == 2
+    assert "extraction" in capsys.readouterr().err
+
+
+def test_the_first_call_is_not_counted() -> None:
+    """Caches are warm when measuring begins: of n repeats there are n + 1 calls."""
+    calls: list[int] = []
+    assert median_seconds(lambda: calls.append(1), repeats=3) >= 0
+    assert len(calls) == 4
