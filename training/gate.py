@@ -50,7 +50,7 @@ class Limits:
     """What the gate asks for."""
 
     floors: Mapping[str, float]
-    """By metric name, for the mean over the seeds; `slice:<name>:<metric>` for a slice of the run's test rows."""
+    """By metric name, for the mean over seeds; `slice:<name>:<metric>` for a slice of the run's test rows."""
     metric: str
     """What the candidate and production are compared by."""
     significance: float

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from kit.settings import Settings, settings_config
 
@@ -55,8 +55,8 @@ class TrainingSettings(Settings):
     # Evaluation and its gate.
 
     threshold_objective: Literal["f1", "false_positive_ceiling"] = "f1"
-    """What the threshold of a model with two classes is chosen for, on the validation split: the largest F1, or
-    the largest recall under `threshold_max_false_positive_rate`."""
+    """What the threshold between two classes is chosen for, on validation: the largest F1, or the largest
+    recall under `threshold_max_false_positive_rate`."""
 
     threshold_max_false_positive_rate: float = Field(default=0.001, ge=0, lt=1)
     """The ceiling of the objective `false_positive_ceiling`."""
@@ -78,3 +78,38 @@ class TrainingSettings(Settings):
 
     gate_max_bundle_bytes: int = Field(default=64 << 20, ge=1024)
     """Largest bundle that may be released."""
+
+    # Search and fit, on Ray.
+
+    search_objective: str = "f1"
+    """What a search makes best: f1, best_f1, roc_auc or log_loss."""
+
+    search_folds: int = Field(default=0, ge=0, le=20)
+    """0: trials are judged on the validation rows. From 2: on the mean over grouped folds of the training rows."""
+
+    search_grace_rounds: int = Field(default=100, ge=1, le=100_000)
+    """Boosting rounds that every trial may take before it is compared with the others and perhaps stopped."""
+
+    search_reduction: float = Field(default=3, gt=1, le=10)
+    """Of the trials that reach a comparison, one in this many goes on."""
+
+    search_stopping: bool = True
+    """Stop trials that are far behind the others after as many boosting rounds (ASHA)."""
+
+    worker_retries: int = Field(default=2, ge=0, le=20)
+    """How often the work of a Ray process that died is begun again."""
+
+    ray_cpus: int = Field(default=0, ge=0, le=4096)
+    """CPUs of the local Ray; 0 means those that this process may use. RAY_ADDRESS chooses a cluster instead."""
+
+    ray_object_store_bytes: int = Field(default=1 << 30, ge=80 << 20)
+    """Shared memory of the local Ray; what does not fit goes to disk."""
+
+    ray_storage: str = ""
+    """Where Ray keeps its own state: a folder or an address that every node reaches. Empty: beside the run."""
+
+    ray_jobs_address: str = ""
+    """Address of a Ray head's Jobs API, such as http://head:8265, for work that is submitted as a job."""
+
+    ray_jobs_token: SecretStr = SecretStr("")
+    """Bearer token of the Jobs API; empty sends none."""

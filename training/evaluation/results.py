@@ -1,4 +1,4 @@
-"""What an evaluation found, as frozen models that serialise to JSON: no NaN, and None always with its reason."""
+"""What an evaluation found, as frozen models for JSON: no NaN, and None always with its reason."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ Figures = dict[str, Estimate]
 
 
 class Threshold(Result):
-    """Where the second class begins: probability >= `value`. `reason` tells how a degenerate case was settled."""
+    """Where the second class begins: probability >= `value`. `reason` tells of a degenerate case."""
 
     value: float
     objective: str
@@ -85,7 +85,7 @@ class CurvePoint(Result):
 
 
 class Curve(Result):
-    """One class against the others, from the highest threshold to the lowest; at most a few hundred points."""
+    """One class against the others, from the highest threshold down; at most a few hundred points."""
 
     class_name: str
     points: tuple[CurvePoint, ...]
@@ -109,7 +109,7 @@ class Ablation(Result):
 
 
 class Perturbation(Result):
-    """The test rows of the class that is looked for (all rows if there are more than two), after an evasion."""
+    """The test rows of the second class (all rows if there are more than two classes), after an evasion."""
 
     name: str
     rows: int
@@ -158,7 +158,7 @@ class Error(Result):
 
 
 class Evaluation(Result):
-    """Everything that is known of a model's quality. Record and details are of different breadth: see each."""
+    """Everything that is known of a model's quality: the record over seeds, and details on the run's own."""
 
     workload: str
     classes: tuple[str, ...]
