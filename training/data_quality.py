@@ -53,8 +53,6 @@ def broken_rules(dataset: Dataset, contract: ModelContract, seeds: Sequence[int]
         return broken  # splits of such rows would only repeat it
     for seed in seeds:
         broken += _split(f"of seed {seed}", dataset.split(seed), rows, contract.classes)
-    if dataset.split_by_time is not None:
-        broken += _parts("by time", dataset.split_by_time(), len(rows))
     return broken
 
 

@@ -85,7 +85,7 @@ class TrainingSettings(Settings):
     """What a search makes best: f1, best_f1, roc_auc or log_loss."""
 
     search_folds: int = Field(default=0, ge=0, le=20)
-    """0: trials are judged on the validation rows. From 2: on the mean over grouped folds of the training rows."""
+    """0: trials are judged on the validation rows. From 2: on the mean over grouped training folds."""
 
     search_grace_rounds: int = Field(default=100, ge=1, le=100_000)
     """Boosting rounds that every trial may take before it is compared with the others and perhaps stopped."""
@@ -100,16 +100,21 @@ class TrainingSettings(Settings):
     """How often the work of a Ray process that died is begun again."""
 
     ray_cpus: int = Field(default=0, ge=0, le=4096)
-    """CPUs of the local Ray; 0 means those that this process may use. RAY_ADDRESS chooses a cluster instead."""
+    """CPUs of the local Ray; 0 means those that this process may use. RAY_ADDRESS names a cluster instead."""
 
     ray_object_store_bytes: int = Field(default=1 << 30, ge=80 << 20)
     """Shared memory of the local Ray; what does not fit goes to disk."""
 
     ray_storage: str = ""
-    """Where Ray keeps its own state: a folder or an address that every node reaches. Empty: beside the run."""
+    """Where Ray keeps its own state: a folder or address that every node reaches. Empty: beside the run."""
 
     ray_jobs_address: str = ""
     """Address of a Ray head's Jobs API, such as http://head:8265, for work that is submitted as a job."""
 
     ray_jobs_token: SecretStr = SecretStr("")
     """Bearer token of the Jobs API; empty sends none."""
+
+    # Registry.
+
+    registry_timeout_seconds: float = Field(default=5, gt=0, le=300)
+    """Longest wait for MLflow to connect, and to give a first sign of life, before anything starts."""

@@ -36,6 +36,14 @@ class SnapshotUnreadable(CallerError):
     title = "Data of the run cannot be read"
 
 
+class NoTimeSplit(CallerError):
+    """The data have dates, but cannot be split by them."""
+
+    status = 422
+    code = "no_time_split"
+    title = "No split by time"
+
+
 class _Split(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,6 +62,8 @@ class _Manifest(BaseModel):
     seed: int
     splits: dict[int, _Split]
     time_split: _Split | None
+    no_time_split: str | None
+    """Why the data have no split by time although they have dates."""
     shapes: dict[str, list[int]]
     """Of each input and reference column, by its name in the file, without N."""
     ablations: list[str]
@@ -83,11 +93,13 @@ def write(dataset: Dataset, folder: Path, *, seed: int, seeds: Sequence[int]) ->
     test = np.asarray(splits[seed].test, dtype=np.intp)
     for number, perturb in enumerate(dataset.perturbations.values()):
         _write_table(_path(folder, "perturbation", number), _columns(perturb(test).inputs))
+    time_split, no_time_split = _by_time(dataset)
     manifest = _Manifest(
         fingerprint=dataset.fingerprint,
         seed=seed,
         splits=splits,
-        time_split=_plain(dataset.split_by_time()) if dataset.split_by_time else None,
+        time_split=time_split,
+        no_time_split=no_time_split,
         shapes={
             **{f"{_INPUT}{name}": list(values.shape[1:]) for name, values in rows.inputs.items()},
             **{f"{_REFERENCE}{name}": list(values.shape[1:]) for name, values in dataset.reference.items()},
@@ -130,12 +142,11 @@ def read(folder: Path) -> Dataset:
         np.asarray(table["id"].to_pylist(), dtype=np.str_),
     )
     test = manifest.splits[manifest.seed].indices().test
-    time_split = manifest.time_split
     return Dataset(
         rows=rows,
         fingerprint=manifest.fingerprint,
         split=_split_of(manifest),
-        split_by_time=None if time_split is None else time_split.indices,
+        split_by_time=_time_split_of(manifest),
         slices={
             name.removeprefix(_SLICE): table[name].to_numpy(zero_copy_only=False)
             for name in table.column_names
@@ -168,6 +179,29 @@ def _split_of(manifest: _Manifest) -> Callable[[int], Splits]:
         return manifest.splits[seed].indices()
 
     return split
+
+
+def _by_time(dataset: Dataset) -> tuple[_Split | None, str | None]:
+    if dataset.split_by_time is None:
+        return None, None
+    try:
+        return _plain(dataset.split_by_time()), None
+    except CallerError as exc:
+        # Dates that are too few or too much alike: the evaluation asks again, and reports the reason.
+        return None, exc.message
+
+
+def _time_split_of(manifest: _Manifest) -> Callable[[], Splits] | None:
+    if manifest.time_split is not None:
+        return manifest.time_split.indices
+    reason = manifest.no_time_split
+    if reason is None:
+        return None
+
+    def refuse() -> Splits:
+        raise NoTimeSplit(reason)
+
+    return refuse
 
 
 def _ablation(whole: Rows, changed: Mapping[str, NDArray[Any]]) -> Callable[[Rows], Rows]:
