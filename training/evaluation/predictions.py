@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kit.errors import CallerError
 from kit.files import replaced
-from training.workload import Labels
+from training.workload import Indices, Labels, Mask
 
 _PROBABILITY = "probability_"
 
@@ -36,6 +36,12 @@ class Predictions:
     def __len__(self) -> int:
         """Returns N."""
         return len(self.labels)
+
+    def take(self, rows: Indices | Mask) -> "Predictions":
+        """Returns the answers on `rows`."""
+        return Predictions(
+            self.ids[rows], self.groups[rows], self.labels[rows], self.probabilities[rows], self.threshold
+        )
 
 
 def write(predictions: Predictions, path: Path) -> None:

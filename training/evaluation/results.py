@@ -124,6 +124,8 @@ class Correction(Result):
     name: str
     """`none`, `estimated` (without test labels), or `oracle` (with them: a bound, and nothing to deploy)."""
     prior: dict[str, float]
+    threshold: Threshold | None
+    """Chosen on validation, whose probabilities are corrected to its own prior where the test's are."""
     figures: Figures
 
 
@@ -134,8 +136,8 @@ class TimeOrdered(Result):
     validation_rows: int
     test_rows: int
     train_shares: dict[str, float]
+    validation_shares: dict[str, float]
     test_shares: dict[str, float]
-    threshold: Threshold | None
     corrections: tuple[Correction, ...]
 
 
