@@ -40,7 +40,7 @@ class SearchPlan:
 
 
 class Trial(BaseModel):
-    """One tried point. Its parameters are complete: the workload's defaults with the sampled values in place."""
+    """One tried point; its parameters are complete: the defaults with the sampled values in place."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,0 +1,190 @@
+"""The driver's side of Ray Tune: what is asked of it, and what is written down when a trial ends."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from kit.errors import OperationalError
+from training.objectives import Objective
+from training.search_journal import Journal
+from training.search_space import decoded, distributions, encoded
+from training.settings import TrainingSettings
+from training.trial_run import ERROR, LOSS, ROUND, ROUNDS, SECONDS, VALUE
+from training.trials import Progress, SearchPlan, Trial, TrialStatus
+from training.workload import Workload
+
+OnTrial = Callable[[Trial, Progress], None]
+"""Called in the driver after each trial that ended; what it raises ends the search."""
+
+_GIVE_UP_AFTER: Final = 3
+_RUNGS: Final = 8
+
+
+class SearchFailed(OperationalError):
+    """No trial finished, or the first ones all failed."""
+
+    code = "search_failed"
+    title = "Search failed"
+
+
+def rungs(settings: TrainingSettings) -> list[int]:
+    """Returns the boosting rounds after which trials are compared, ascending."""
+    if not settings.search_stopping:
+        return []
+    return [round(settings.search_grace_rounds * settings.search_reduction**step) for step in range(_RUNGS)]
+
+
+def searcher(workload: Workload, objective: Objective, plan: SearchPlan, earlier: Sequence[Trial]) -> Any:
+    """Returns Optuna's TPE for Ray Tune, which knows the earlier trials and tries the defaults first."""
+    import optuna
+    from ray.tune.search.optuna import OptunaSearch
+
+    class Search(OptunaSearch):
+        """As Ray has it, but a result may be of a round and have no value yet."""
+
+        def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+            if VALUE in result:
+                super().on_trial_result(trial_id, result)
+
+        def on_trial_complete(
+            self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+        ) -> None:
+            super().on_trial_complete(trial_id, result, error or ERROR in (result or {}))
+
+    optuna.logging.disable_default_handler()
+    defaults = encoded(workload.defaults, workload.search_space)
+    search = Search(
+        distributions(workload.search_space),
+        metric=VALUE,
+        mode="max" if objective.maximised else "min",
+        points_to_evaluate=[] if earlier else [defaults],
+        # A second part that began with the same seed would try the points of the first again.
+        sampler=optuna.samplers.TPESampler(seed=plan.seed + 1_000_003 * len(earlier)),
+    )
+    for trial in earlier:
+        point = encoded(trial.parameters, workload.search_space)
+        # None is what Optuna wants of a trial that was stopped.
+        search.add_evaluated_point(point, trial.value, pruned=trial.value is None)  # type: ignore[arg-type]
+    return search
+
+
+def scheduler(settings: TrainingSettings) -> Any:
+    """Returns ASHA on the log loss after equal numbers of rounds, or None if trials are not to be stopped."""
+    from ray.tune.schedulers import ASHAScheduler
+
+    steps = rungs(settings)
+    if not steps:
+        return None
+    return ASHAScheduler(
+        time_attr=ROUND,
+        metric=LOSS,
+        mode="min",
+        grace_period=steps[0],
+        reduction_factor=settings.search_reduction,
+        max_t=steps[-1],
+    )
+
+
+@dataclass
+class Watch:
+    """Writes down every trial that ends, then tells the caller."""
+
+    workload: Workload
+    objective: Objective
+    plan: SearchPlan
+    journal: Journal
+    earlier: Sequence[Trial]
+    on_trial: OnTrial | None
+    started: float
+
+    def __post_init__(self) -> None:
+        self.trials = list(self.earlier)
+
+    def best(self) -> Trial | None:
+        """Returns the best finished trial, the earliest among equals."""
+        finished = [trial for trial in self.trials if trial.value is not None]
+        sign = 1 if self.objective.maximised else -1
+        return max(finished, key=lambda trial: sign * (trial.value or 0.0), default=None)
+
+    def ended(self, point: dict[str, Any], result: dict[str, Any], error: str | None) -> None:
+        """Takes down one trial that ended.
+
+        Raises:
+            SearchFailed: the first trials all failed: the rest would too.
+        """
+        error = error or result.get(ERROR)
+        status = TrialStatus.FINISHED if VALUE in result else TrialStatus.STOPPED
+        trial = Trial(
+            number=len(self.trials),
+            parameters=decoded(point, self.workload.search_space, self.workload.defaults),
+            status=TrialStatus.FAILED if error else status,
+            value=result.get(VALUE),
+            rounds=result.get(ROUNDS, result.get(ROUND)),
+            seconds=float(result.get(SECONDS, result.get("time_total_s", 0.0))),
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            error=error,
+        )
+        self.trials.append(trial)
+        self.journal.append(trial)
+        if self.on_trial is not None:
+            best, seconds = self.best(), time.monotonic() - self.started
+            self.on_trial(trial, Progress(len(self.trials), self.plan.trials, best, seconds))
+        if len(self.trials) >= _GIVE_UP_AFTER and all(
+            trial.status is TrialStatus.FAILED for trial in self.trials
+        ):
+            raise SearchFailed(
+                f"The first {len(self.trials)} trials all failed, the last one so: {trial.error}",
+                next_step="Mend the estimator or the data, then search again.",
+            )
+
+
+def callback(watch: Watch) -> Any:
+    """Returns `watch` as a callback of Ray Tune."""
+    from ray.tune import Callback
+
+    class Ended(Callback):
+        # ruff: noqa: ARG002 - the signatures are those of ray.tune.Callback
+
+        def __getstate__(self) -> dict[str, Any]:
+            # Tune pickles its callbacks beside the run; the caller's own may hold connections and terminals.
+            return {}
+
+        def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+            watch.ended(trial.config, trial.last_result or {}, None)
+
+        def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+            times = trial.num_failures
+            watch.ended(trial.config, {}, f"Its process died {times} {'time' if times == 1 else 'times'}.")
+
+    return Ended()
+
+
+def tune(
+    trainable: Any, *, samples: int, seconds: float | None, cpus: int, parts: dict[str, Any], storage: str,
+    retries: int,
+) -> None:  # fmt: skip
+    """Runs `samples` trials, one for each CPU at once, and returns when all have ended."""
+    import uuid
+
+    from ray import tune
+
+    tune.Tuner(
+        tune.with_resources(trainable, {"cpu": 1}),
+        tune_config=tune.TuneConfig(
+            num_samples=samples,
+            max_concurrent_trials=cpus,
+            time_budget_s=seconds,
+            reuse_actors=True,
+            search_alg=parts["searcher"],
+            scheduler=parts["scheduler"],
+        ),
+        run_config=tune.RunConfig(
+            name=f"search-{uuid.uuid4().hex[:8]}",
+            storage_path=storage,
+            callbacks=[parts["callback"]],
+            failure_config=tune.FailureConfig(max_failures=retries),
+            verbose=0,
+        ),
+    ).fit()
