@@ -1,13 +1,18 @@
 """May this model be released? A pure decision over plain data, with a sentence for every rule."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
 from training.evaluation.predictions import Predictions
-from training.evaluation.results import Evaluation
+from training.evaluation.results import Estimate, Evaluation
+from training.intervals import PredictionsDiffer, differences
+from training.metrics import METRICS
 from training.settings import TrainingSettings
+
+_SLICE: Final = "slice:"
 
 
 @dataclass(frozen=True)
@@ -93,3 +98,114 @@ def limits_of(settings: TrainingSettings, floors: Mapping[str, float]) -> Limits
         max_bundle_bytes=settings.gate_max_bundle_bytes,
         resamples=settings.bootstrap_resamples,
     )
+
+
+def decide(evidence: Evidence, limits: Limits) -> Decision:
+    """Returns the decision, with a reason for every rule whether it was kept or not.
+
+    A rule whose evidence is missing is broken: what nobody looked at is never taken for good.
+    """
+    reasons = (
+        *_floors(evidence.evaluation, limits.floors),
+        _production(evidence, limits),
+        _finding("certificate", evidence.certificate, "The export was not compared with the estimator."),
+        _schema(evidence),
+        _finding("data validation", evidence.data_validation, "The data was not validated."),
+        _latency(evidence.seconds_per_row, limits.max_seconds_per_row),
+        _size(evidence.bundle_bytes, limits.max_bundle_bytes),
+    )
+    return Decision(accepted=all(reason.passed for reason in reasons), reasons=reasons)
+
+
+def _floors(evaluation: Evaluation, floors: Mapping[str, float]) -> Iterator[Reason]:
+    if not floors:
+        yield Reason(
+            rule="floor", passed=False, sentence="The workload asks for no quality at all: give it a floor."
+        )
+    for name, floor in floors.items():
+        on_slice, _, metric = name.removeprefix(_SLICE).rpartition(":")
+        rule = "slice floor" if name.startswith(_SLICE) else "floor"
+        if metric not in METRICS or not METRICS[metric].more_is_better:
+            usable = ", ".join(each for each, known in METRICS.items() if known.more_is_better)
+            sentence = f"The floor {name} names no metric with a floor; these have one: {usable}."
+            yield Reason(rule=rule, passed=False, sentence=sentence)
+        elif rule == "floor":
+            where = f"the mean over {len(evaluation.record.seeds)} seeds"
+            yield _floor(rule, METRICS[metric].title, where, evaluation.record.means[metric], floor)
+        else:
+            figures = {each.name: each.figures for each in evaluation.slices}.get(on_slice)
+            missing = Estimate(value=None, reason="the data has no such slice")
+            found = missing if figures is None else figures[metric]
+            yield _floor(rule, METRICS[metric].title, f"the slice {on_slice}", found, floor)
+
+
+def _floor(rule: str, title: str, where: str, found: Estimate, floor: float) -> Reason:
+    if found.value is None:
+        sentence = f"{title} on {where} is undefined ({found.reason}), and at least {floor:g} is asked for."
+        return Reason(rule=rule, passed=False, sentence=sentence)
+    passed = found.value >= floor
+    verdict = "at or above" if passed else "below"
+    sentence = f"{title} on {where} is {found.value:.4f}{_interval(found)}, {verdict} the floor of {floor:g}."
+    return Reason(rule=rule, passed=passed, sentence=sentence)
+
+
+def _production(evidence: Evidence, limits: Limits) -> Reason:
+    rule = "no loss against production"
+    production = evidence.production
+    if production is None:
+        return Reason(rule=rule, passed=True, sentence="No model is in production, so nothing can be lost.")
+    title = METRICS[limits.metric].title
+    what = f"{title} against production's version {production.version} on the same test rows"
+    try:
+        found = differences(
+            production.predictions, evidence.predictions, [limits.metric], resamples=limits.resamples
+        )[limits.metric]
+    except PredictionsDiffer as exc:
+        return Reason(rule=rule, passed=False, sentence=f"{what} could not be compared: {exc.message}")
+    if found.value is None or found.p_value is None:
+        sentence = f"The difference in {what} cannot be judged: {found.reason}."
+        return Reason(rule=rule, passed=False, sentence=sentence)
+    lost = found.value < 0 and found.p_value < limits.significance
+    verdict = "a significant loss" if lost else "no significant loss"
+    sentence = (
+        f"The difference in {what} is {found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f}, "
+        f"p = {found.p_value:.3f}): {verdict} at {limits.significance:g}."
+    )
+    return Reason(rule=rule, passed=not lost, sentence=sentence)
+
+
+def _finding(rule: str, finding: Finding | None, missing: str) -> Reason:
+    if finding is None:
+        return Reason(rule=rule, passed=False, sentence=missing)
+    return Reason(rule=rule, passed=finding.passed, sentence=finding.sentence)
+
+
+def _schema(evidence: Evidence) -> Reason:
+    expected, bundle = evidence.expected_schema_digest, evidence.bundle_schema_digest
+    passed = evidence.evaluation.schema_digest == expected == bundle
+    sentence = (
+        f"Evaluation, bundle and code carry the same feature schema, {expected[:12]}."
+        if passed
+        else f"The feature schemas differ: code {expected[:12]}, "
+        f"evaluation {evidence.evaluation.schema_digest[:12]}, bundle {(bundle or 'none')[:12]}."
+    )
+    return Reason(rule="schema digest", passed=passed, sentence=sentence)
+
+
+def _latency(seconds: float | None, limit: float) -> Reason:
+    rule, most = "latency per row", f"{1e6 * limit:,.0f} µs are allowed"
+    if seconds is None:
+        return Reason(rule=rule, passed=False, sentence=f"The time for one row was not measured; {most}.")
+    sentence = f"One row takes {1e6 * seconds:,.0f} µs; {most}."
+    return Reason(rule=rule, passed=seconds <= limit, sentence=sentence)
+
+
+def _size(size: int | None, limit: int) -> Reason:
+    rule, most = "bundle size", f"{limit:,} bytes are allowed"
+    if size is None:
+        return Reason(rule=rule, passed=False, sentence=f"The bundle was not weighed; {most}.")
+    return Reason(rule=rule, passed=size <= limit, sentence=f"The bundle has {size:,} bytes; {most}.")
+
+
+def _interval(found: Estimate) -> str:
+    return "" if found.low is None or found.high is None else f" ({found.low:.4f} to {found.high:.4f})"
