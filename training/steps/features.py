@@ -9,8 +9,8 @@ from kit.files import write_text
 from training import snapshot, workloads
 from training.data_quality import require_fit
 from training.steps.step import Context, Figures, Step
+from training.steps.validate import CHECKS
 
-CHECKS: Final = "checks.json"
 ROWS: Final = "rows"
 """The snapshot of the data set."""
 
@@ -25,8 +25,8 @@ class Features(Step):
     evaluation_seeds: tuple[int, ...]
     """Of the splits whose mean is the figure of record."""
 
-    def run(self, inputs: Mapping[str, Path], output: Path, context: Context) -> Figures:  # noqa: ARG002
-        """Writes the snapshot and checks.json; raises `DataUnfit` with the reasons."""
+    def run(self, inputs: Mapping[str, Path], output: Path, context: Context) -> Figures:
+        """Writes the snapshot, and checks.json with all checks so far; raises `DataUnfit`."""
         workload = workloads.find(self.workload)
         if workload.materialize:
             context.tell("feature stores")
@@ -34,7 +34,8 @@ class Features(Step):
         context.tell("rows")
         dataset = workload.load(context.home)
         seeds = sorted({self.seed, *self.evaluation_seeds})
-        checks = require_fit(dataset, workload.contract, seeds)
+        checks = json.loads((inputs["validate"] / CHECKS).read_text(encoding="utf-8"))
+        checks += require_fit(dataset, workload.contract, seeds)
         context.tell("snapshot")
         snapshot.write(dataset, output / ROWS, seed=self.seed, seeds=seeds)
         write_text(output / CHECKS, json.dumps(checks, ensure_ascii=False, indent=1) + "\n")

@@ -1,5 +1,6 @@
 """What a step is: a frozen, validated configuration with one `run`."""
 
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,16 @@ class Context:
     """The id of the pipeline run."""
     tell: Callable[[str], None] = lambda _sentence: None
     """Shows a person how far a step is."""
+    logs: Path | None = None
+    """Where libraries may leave logs worth keeping; None for a folder that goes with the process."""
+
+    def scratch(self, step: str) -> Path:
+        """Returns a folder for what libraries say and need while they work."""
+        if self.logs is None:
+            return Path(tempfile.mkdtemp(prefix=f"sluice-{step}-"))
+        folder = self.logs / step
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 class Step(BaseModel, ABC):

@@ -1,0 +1,1 @@
+"""Writes down how a run on a cluster ended."""

@@ -1,0 +1,1 @@
+"""Measures the model, and the recipe over several seeds."""

@@ -1,0 +1,1 @@
+"""Exports the model, proves the export equal to it, and writes the bundle."""

@@ -1,0 +1,1 @@
+"""Fits the final model on the best parameters."""

@@ -1,0 +1,1 @@
+"""Accepts the version, or refuses it with reasons and fails."""

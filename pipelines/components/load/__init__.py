@@ -1,0 +1,1 @@
+"""Brings the workload's data onto the machine."""

@@ -1,0 +1,1 @@
+"""Registers the bundle as a new model version."""

@@ -1,0 +1,1 @@
+"""Points staging at the accepted version."""

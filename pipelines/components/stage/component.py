@@ -1,0 +1,17 @@
+"""The component `stage`: a plug, and not a program."""
+
+from kfp import dsl
+
+
+@dsl.component(install_kfp_package=False)
+def stage(
+    workload: str,
+    register: dsl.Input[dsl.Artifact],
+    gate: dsl.Input[dsl.Artifact],
+    output: dsl.Output[dsl.Artifact],
+) -> None:
+    """Points staging at the accepted version."""
+    from pipelines.task import perform
+    from training.steps.stage import Stage
+
+    perform(Stage(workload=workload), {"register": register.path, "gate": gate.path}, output.path)

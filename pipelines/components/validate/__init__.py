@@ -1,0 +1,1 @@
+"""Refuses data that is not fit to train on."""

@@ -1,0 +1,83 @@
+"""A child process with all that it starts, and a way to end every one of them."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
+from typing import IO, Any
+
+import psutil
+
+
+class ProcessGroup:
+    """A process in a session of its own; its standard input closes when this process ends, in any way."""
+
+    def __init__(self, command: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes]) -> None:
+        self._child = subprocess.Popen(  # noqa: S603 - our own command
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=dict(environment),
+            start_new_session=True,
+        )
+
+    def poll(self) -> int | None:
+        """Returns the exit code, or None while it runs."""
+        return self._child.poll()
+
+    def stop(self, grace_seconds: float) -> None:
+        """Ends the process and everything below it: asked first, killed after `grace_seconds`.
+
+        Some of what runs below (Ray's own processes) leaves the group; it is found by its ancestry, which is
+        looked up before anything ends.
+        """
+        family = self._family()
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + grace_seconds
+        while time.monotonic() < deadline and any(process.is_running() for process in _alive(family)):
+            self._child.poll()
+            family += [process for process in self._family() if process not in family]
+            time.sleep(0.1)
+        for process in _alive(family):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()
+
+    def _family(self) -> list[psutil.Process]:
+        try:
+            parent = psutil.Process(self._child.pid)
+            return [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+
+def _alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # psutil compares the time of birth, so that a number that was given anew is not taken for ours.
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+@contextlib.contextmanager
+def terminating_as_interrupt() -> Iterator[None]:
+    """Makes SIGTERM, for the block, what Ctrl-C is: whoever ends the command ends what it started."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    former: Any = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

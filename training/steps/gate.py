@@ -1,0 +1,121 @@
+"""Gate: the version is accepted, or refused with reasons; a refusal fails the pipeline."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Final
+
+import numpy as np
+
+from contracts.environments import Environment
+from kit.errors import Refused
+from kit.files import write_text
+from training import bundle, gate, registry, snapshot, workloads
+from training.bundle import Bundle
+from training.estimators.onnx_function import OnnxFunction
+from training.evaluation import predictions
+from training.evaluation.predictions import Predictions
+from training.registry import Registry
+from training.settings import TrainingSettings
+from training.steps import evaluate, export, register
+from training.steps.features import ROWS
+from training.steps.step import Context, Figures, Step
+from training.steps.validate import CHECKS
+from training.workload import Indices
+
+DECISION: Final = "decision.json"
+
+
+class VersionRefused(Refused):
+    """The gate refused the model version; it is registered, and can never serve."""
+
+    code = "version_refused"
+    title = "Model version refused"
+
+
+class Gate(Step):
+    """Decides on everything that is known of the version, and writes the answer into the registry."""
+
+    name: ClassVar[str] = "gate"
+    reusable: ClassVar[bool] = False
+
+    seed: int
+
+    def run(self, inputs: Mapping[str, Path], output: Path, context: Context) -> Figures:
+        """Writes decision.json; raises `VersionRefused` with the reasons."""
+        workload = workloads.find(self.workload)
+        settings = TrainingSettings.load()
+        tracking = registry.opened(context.home, timeout_seconds=settings.registry_timeout_seconds)
+        candidate = bundle.load(inputs["export"] / export.BUNDLE)
+        answers = predictions.read(inputs["evaluate"] / evaluate.PREDICTIONS)
+        checks = json.loads((inputs["features"] / CHECKS).read_text(encoding="utf-8"))
+        parity = candidate.parity
+        evidence = gate.Evidence(
+            evaluation=evaluate.read(inputs["evaluate"]),
+            predictions=answers,
+            production=_production(tracking, candidate, answers, inputs["features"] / ROWS),
+            certificate=gate.Finding(
+                passed=parity.max_probability_difference <= parity.tolerance,
+                sentence=f"The graph answers as the estimator on {parity.rows:,} rows and {parity.edge_rows} "
+                f"edge rows; the largest difference is {parity.max_probability_difference:.1e}.",
+            ),
+            data_validation=gate.Finding(passed=True, sentence=f"The data passed {len(checks)} checks."),
+            expected_schema_digest=workload.contract.schema_digest,
+            bundle_schema_digest=candidate.contract.schema_digest,
+            seconds_per_row=parity.onnx_seconds_per_row,
+            bundle_bytes=candidate.size_bytes,
+        )
+        decision = gate.decide(evidence, gate.limits_of(settings, workload.floors))
+        write_text(output / DECISION, decision.model_dump_json(indent=1) + "\n")
+        version = register.read(inputs["register"])
+        sentences = [reason.sentence for reason in decision.reasons]
+        tracking.judge(
+            self.workload,
+            version,
+            accepted=decision.accepted,
+            reasons=sentences if decision.accepted else decision.refusals,
+        )
+        if not decision.accepted:
+            raise VersionRefused(
+                f"Version {version} is registered with these reasons, and no environment can point at it.",
+                reasons=decision.refusals,
+                next_step="Search longer, mend the data or the features, then run the pipeline again.",
+            )
+        return {"accepted": version, "rules kept": len(decision.reasons)}
+
+
+def _production(
+    tracking: Registry, candidate: Bundle, answers: Predictions, rows: Path
+) -> gate.Production | None:
+    """Returns what production's model says of the very test rows, or None without one."""
+    serving = tracking.pointed(candidate.contract.workload, Environment.PRODUCTION)
+    if serving is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        fetched = tracking.download(serving.name, serving.version, Path(folder))
+        former = bundle.load(fetched, digest=serving.bundle_digest)
+        if former.contract.inputs != candidate.contract.inputs:
+            raise VersionRefused(
+                f"Production's version {serving.version} takes other inputs, so these rows tell "
+                "nothing of it.",
+                reasons=["A model with other inputs is released under another name, beside the former one."],
+                next_step="Give the workload's contract another name, or take the change of inputs back.",
+            )
+        dataset = snapshot.read(rows)
+        place = {identity: row for row, identity in enumerate(dataset.rows.ids.tolist())}
+        test = dataset.rows.take(_indices(place, answers))
+        outputs = OnnxFunction(former.model.read_bytes())(test.inputs)
+    probabilities = outputs["probabilities"].astype("float64")
+    judged = Predictions(
+        ids=answers.ids,
+        groups=answers.groups,
+        labels=answers.labels,
+        probabilities=probabilities,
+        threshold=former.contract.threshold,
+    )
+    return gate.Production(serving.version, judged)
+
+
+def _indices(place: Mapping[str, int], answers: Predictions) -> Indices:
+    return np.asarray([place[identity] for identity in answers.ids.tolist()], dtype=np.intp)
