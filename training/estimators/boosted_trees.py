@@ -147,7 +147,7 @@ def fit(
         watched = [(judged, "validation")]
         settings["eval_metric"] = list(_METRICS)
         patience = int(parameters.get("early_stopping_rounds", DEFAULT_PATIENCE))
-        callbacks.append(xgboost.callback.EarlyStopping(patience))
+        callbacks.append(xgboost.callback.EarlyStopping(rounds=patience))
     if on_round is not None:
         callbacks.append(_reporter(on_round))
     booster = xgboost.train(

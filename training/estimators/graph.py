@@ -1,8 +1,8 @@
 """The ONNX graphs of estimators: features, then trees, then the label.
 
 Versions are those that Triton 24.10 reads with room to spare: IR 8, ai.onnx 15, ai.onnx.ml 1, and
-com.microsoft 1 for the Tokenizer. The tensor between the two parts is called `feature_matrix`, so that the first
-part can be cut out again (`features_part`).
+com.microsoft 1 for the Tokenizer. The tensor between the two parts is called `feature_matrix`, so that the
+first part can be cut out again (`features_part`).
 """
 
 from collections.abc import Sequence
