@@ -40,8 +40,8 @@ def of_best_f1(labels: Labels, scores: NDArray[np.floating]) -> Threshold:
 def of_false_positive_ceiling(labels: Labels, scores: NDArray[np.floating], ceiling: float) -> Threshold:
     """Returns the threshold of the largest recall among those with at most `ceiling` false positives.
 
-    Where even the highest score is a false positive too many, the threshold is above every score: then
-    nothing is called, and `reason` says so.
+    Where even the highest score is a false positive too many, the threshold is above every score, and
+    `reason` says so. It is never above 1, so rows with a probability of exactly 1 are called all the same.
     """
     objective = f"largest recall at {100 * ceiling:g} % false positives on validation"
     if reason := _says_nothing(labels, scores):
@@ -49,7 +49,7 @@ def of_false_positive_ceiling(labels: Labels, scores: NDArray[np.floating], ceil
     thresholds, hits, alarms = _candidates(labels, scores)
     allowed = alarms <= ceiling * alarms[-1]
     best = int(np.argmax(np.where(allowed, hits, -1)))
-    reason = None if hits[best] else "no threshold under this ceiling finds anything"
+    reason = None if hits[best] else "no threshold keeps this ceiling and finds anything"
     return Threshold(value=float(thresholds[best]), objective=objective, reason=reason)
 
 
@@ -70,6 +70,5 @@ def _candidates(
     wide = scores.astype(np.float64)
     hits, alarms = cumulated(labels == 1, wide, np.ones((1, len(wide))))
     levels = np.unique(wide)[::-1]
-    above = (levels[0] + 1) / 2 if levels[0] < 1 else np.nextafter(1.0, 2.0)
-    thresholds = np.concatenate(([above], (levels[:-1] + levels[1:]) / 2, [levels[-1] / 2]))
+    thresholds = np.concatenate(([(levels[0] + 1) / 2], (levels[:-1] + levels[1:]) / 2, [levels[-1] / 2]))
     return thresholds, np.concatenate(([0], hits[0])), np.concatenate(([0], alarms[0]))
