@@ -29,6 +29,8 @@ class Lazy(NamedTuple):
 COMMANDS: Final[dict[str, Lazy]] = {
     "data": Lazy("training.commands:data", "Fetch the corpus, check it, describe it."),
     "features": Lazy("feature_repo.commands:features", "Apply, fill and look up sender features."),
+    "pipeline": Lazy("pipelines.commands:pipeline", "Train: run the pipeline here or on a cluster."),
+    "model": Lazy("training.model_commands:model", "List, show and compare model versions."),
     "records": Lazy("records.commands:records", "Migrate and inspect the platform's memory."),
     "demo": Lazy("cli.demo:demo", "Run the main job from nothing to the end."),
     "doctor": Lazy("cli.doctor:doctor", "Tell what this machine can do, and how to get what is missing."),

@@ -22,6 +22,7 @@ SETTINGS: Final = (
     "records.settings:RecordsSettings",
     "feature_repo.settings:FeatureRepoSettings",
     "training.settings:TrainingSettings",
+    "pipelines.settings:PipelinesSettings",
 )
 
 

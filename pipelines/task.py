@@ -15,6 +15,8 @@ from typing import Final
 
 from kit.errors import OperationalError, SluiceError, UsageError
 from kit.home import Home, home
+from kit.terminal import say
+from pipelines.closing import note_failure, open_run
 from pipelines.journal import Event, Failure, Journal, Kind
 from pipelines.settings import PipelinesSettings
 from training.steps import outputs
@@ -66,6 +68,8 @@ def perform(step: Step, inputs: Mapping[str, str], output: str) -> None:
             journal.write(
                 Event(step=step.name, kind=Kind.FAILED, seconds=time.monotonic() - started, failure=failure)
             )
+            if settings.run_folder is None:
+                _note(step, settings.run_id, failure)
             sys.exit(failure.exit_code)
         journal.write(
             Event(
@@ -76,6 +80,15 @@ def perform(step: Step, inputs: Mapping[str, str], output: str) -> None:
                 output=output,
             )
         )
+
+
+def _note(step: Step, run: str, failure: Failure) -> None:
+    """Leaves a failure for the task that closes a run on a cluster."""
+    try:
+        note_failure(step.workload, run, failure)
+    except SluiceError as error:
+        # What failed first is what matters; this is in the task's log.
+        say(f"The failure could not be noted: {error.message}")
 
 
 def failure_of(error: Exception, step: str) -> Failure:
@@ -118,6 +131,8 @@ def _done(
             )
         return Kind.REUSED, outputs.take(former, output).figures
     started = time.monotonic()
+    if settings.run_folder is None and settings.run_id and step.name == ORDER[0]:
+        open_run(step.workload, settings.run_id)
     figures = step.run(inputs, output, context)
     seconds = time.monotonic() - started
     outputs.seal(step, output, key=key, figures=figures, seconds=seconds, run=context.run)

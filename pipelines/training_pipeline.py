@@ -81,7 +81,7 @@ def build(profiled: Profiled, *, closing: bool) -> Any:
         trials: int = 20,
         time_budget_seconds: float = 0.0,
         workers: int = 1,
-        evaluation_seeds: list = [0, 1, 2, 3, 4],  # noqa: B006 - kfp reads the default, nothing changes it
+        evaluation_seeds: list[int] = [0, 1, 2, 3, 4],  # noqa: B006 - kfp reads the default, nothing changes it
     ) -> None:
         if not closing:
             tasks(workload, seed, trials, time_budget_seconds, workers, evaluation_seeds)

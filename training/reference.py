@@ -1,7 +1,7 @@
 """The reference: what a model was used to when it was made, which drift is measured against.
 
-One row for each validation row: its `id` and `label`, each column of each FP32 input under the contract's name
-for it, the data set's further columns, and the score of each class as the exported graph gives it.
+One row for each validation row: its `id` and `label`, each column of each FP32 input under the contract's
+name for it, the data set's further columns, and the score of each class as the exported graph gives it.
 """
 
 from typing import TYPE_CHECKING, Any

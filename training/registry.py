@@ -149,6 +149,12 @@ class Registry:
         with _translated():
             return dict(self._client.get_run(run_id).data.metrics)
 
+    def run_tags(self, run_id: str) -> dict[str, str]:
+        """Returns our tags of a run, without the prefix."""
+        with _translated():
+            tags = self._client.get_run(run_id).data.tags
+        return {key.removeprefix(PREFIX): value for key, value in tags.items() if key.startswith(PREFIX)}
+
     def run_link(self, run_id: str) -> str:
         """Returns where a person looks at a run: a page of the server, or the command that starts one."""
         if not self.uri.startswith("http"):

@@ -53,7 +53,7 @@ def begin(
     trigger: Trigger = Trigger.MANUAL,
     trigger_reason: str | None = None,
 ) -> None:
-    """Writes that a pipeline run has begun; the tables of a local SQLite file are made if need be.
+    """Writes once that a pipeline run has begun; the tables of a local SQLite file are made if need be.
 
     Raises:
         RecordsUnavailable: the database does not answer.
@@ -72,7 +72,9 @@ def begin(
         if sqlite_file(address(RecordsSettings.load())) is not None:
             await migrate.upgrade(records.engine)
         async with records.transaction() as session:
-            await runs.begin(session, new)
+            under_way = await runs.running(session, workload)
+            if not any(row.parameters.get(RUN) == run for row in under_way):
+                await runs.begin(session, new)
 
     _asked(write)
 

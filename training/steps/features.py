@@ -39,4 +39,4 @@ class Features(Step):
         context.tell("snapshot")
         snapshot.write(dataset, output / ROWS, seed=self.seed, seeds=seeds)
         write_text(output / CHECKS, json.dumps(checks, ensure_ascii=False, indent=1) + "\n")
-        return {"rows": len(dataset.rows), "data": dataset.fingerprint.removeprefix("sha256:")[:12]}
+        return {"rows": len(dataset.rows), "data": dataset.fingerprint.removeprefix("sha256:")}

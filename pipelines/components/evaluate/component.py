@@ -7,7 +7,7 @@ from kfp import dsl
 def evaluate(
     workload: str,
     seed: int,
-    evaluation_seeds: list,
+    evaluation_seeds: list[int],
     features: dsl.Input[dsl.Artifact],
     fit: dsl.Input[dsl.Artifact],
     output: dsl.Output[dsl.Artifact],

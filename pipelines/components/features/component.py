@@ -7,7 +7,7 @@ from kfp import dsl
 def features(
     workload: str,
     seed: int,
-    evaluation_seeds: list,
+    evaluation_seeds: list[int],
     validate: dsl.Input[dsl.Artifact],
     output: dsl.Output[dsl.Artifact],
 ) -> None:

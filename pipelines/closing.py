@@ -1,0 +1,85 @@
+"""The end of a run on a cluster: told by the last task, which runs whatever happened before.
+
+A failing task leaves its sentence with the tracked run (a tag), because the task that closes sees no outputs
+of the others. If staging points at the run's version in the end, a retry made the failure good. A task that
+was killed leaves nothing, and the run is closed as such.
+"""
+
+import json
+from typing import Final
+
+from contracts.environments import Environment
+from kit.errors import ExitCode
+from kit.home import home
+from kit.terminal import say
+from pipelines.journal import Failure
+from pipelines.settings import PipelinesSettings
+from records.tables.experiment_runs import RunStatus, Trigger
+from training import registry, run_records
+from training.registry import Registry
+from training.settings import TrainingSettings
+from training.versions import RunState, Standing
+
+FAILURE: Final = "failure"
+
+
+def open_run(workload: str, run: str) -> None:
+    """Writes that a run on a cluster has begun, and stops it now if the registry does not answer.
+
+    Raises:
+        RegistryUnavailable: MLflow does not answer.
+        RecordsUnavailable: the records do not.
+    """
+    tracking = _opened()
+    tracking.begin_run(workload, run, run=run, tags={"runner": "cluster"})
+    run_records.begin(run, workload, {"runner": "cluster"}, trigger=Trigger.MANUAL)
+
+
+def note_failure(workload: str, run: str, failure: Failure) -> None:
+    """Leaves why a task failed with the tracked run."""
+    tracking = _opened()
+    run_id = tracking.begin_run(workload, run, run=run)
+    tracking.log(run_id, tags={FAILURE: failure.model_dump_json()})
+
+
+def close_run(workload: str) -> None:
+    """Writes how the run that this task is part of ended: accepted, refused or failed, with reasons."""
+    run = PipelinesSettings.load().run_id
+    tracking = _opened()
+    run_id = tracking.begin_run(workload, run, run=run)
+    outcome, state = _outcome(tracking, workload, run_id)
+    run_records.finish(run, workload, outcome)
+    tracking.log(run_id, tags={"outcome": outcome.status.value})
+    tracking.end_run(run_id, state)
+    say(f"Run {run} of {workload}: {outcome.status.value}. {' '.join(outcome.reasons)}")
+
+
+def _outcome(tracking: Registry, workload: str, run_id: str) -> tuple[run_records.Outcome, RunState]:
+    made = next((version for version in tracking.versions(workload) if version.run_id == run_id), None)
+    told = tracking.run_tags(run_id).get(FAILURE, "")
+    failure = Failure.model_validate(json.loads(told)) if told else None
+    staged = made is not None and Environment.STAGING.value in made.aliases
+    reasons: tuple[str, ...] = ()
+    if made is not None and made.standing is Standing.ELIGIBLE and staged:
+        status = RunStatus.ACCEPTED
+    elif failure is not None:
+        refused = failure.exit_code == ExitCode.REFUSED
+        status = RunStatus.REFUSED if refused else RunStatus.FAILED
+        reasons = failure.reasons or (f"{failure.title}: {failure.message}",)
+    else:
+        status = RunStatus.FAILED
+        reasons = ("A task ended without a word: it was stopped, ran out of memory or out of time.",)
+    outcome = run_records.Outcome(
+        status=status,
+        figures=tracking.run_figures(run_id),
+        reasons=[reason[:2000] for reason in reasons],
+        mlflow_run_id=run_id,
+        model_version=made.version if made else None,
+        data_fingerprint=made.tags.get("data_fingerprint", "")[-64:] or None if made else None,
+        schema_digest=made.tags.get("schema_digest") if made else None,
+    )
+    return outcome, RunState.FAILED if status is RunStatus.FAILED else RunState.FINISHED
+
+
+def _opened() -> Registry:
+    return registry.opened(home(), timeout_seconds=TrainingSettings.load().registry_timeout_seconds)
