@@ -34,6 +34,7 @@ _TREE_PARAMETERS: Final = frozenset(
         "max_delta_step",
         "max_depth",
         "min_child_weight",
+        "nthread",
         "num_parallel_tree",
         "reg_alpha",
         "reg_lambda",

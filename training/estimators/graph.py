@@ -5,6 +5,7 @@ com.microsoft 1 for the Tokenizer. The tensor between the two parts is called `f
 first part can be cut out again (`features_part`).
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -38,8 +39,12 @@ def text_and_numbers_graph(vectoriser: Any, text: str, numbers: str, columns: in
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import StringTensorType
 
+    split = copy.copy(vectoriser)
+    # The converter guesses where a term of two tokens is to be split, and leaves many whole, which then never
+    # match: told as tuples, there is nothing to guess.
+    split.vocabulary_ = {tuple(term.split(" ")): at for term, at in vectoriser.vocabulary_.items()}
     converted = convert_sklearn(
-        vectoriser, initial_types=[(text, StringTensorType([None, 1]))], target_opset=_DOMAINS
+        split, initial_types=[(text, StringTensorType([None, 1]))], target_opset=_DOMAINS
     ).graph
     concat = helper.make_node("Concat", [converted.output[0].name, numbers], [FEATURES], axis=1)
     inputs = [

@@ -108,5 +108,5 @@ class TextFeatures:
 def _vectoriser(terms: Sequence[str]) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    longest = max(term.count(" ") for term in terms) + 1
-    return TfidfVectorizer(**TOKENS, vocabulary=list(terms), ngram_range=(1, longest))
+    lengths = {term.count(" ") + 1 for term in terms}
+    return TfidfVectorizer(**TOKENS, vocabulary=list(terms), ngram_range=(min(lengths), max(lengths)))
