@@ -24,7 +24,7 @@ _CONNECT_SECONDS: Final = 5.0
 # A socket's path may have 107 bytes, and Ray needs 75 of them below its own folder.
 _SHORT: Final = "/tmp"  # noqa: S108 - the folder in it is made by mkdtemp, for this user only
 
-_QUIET: Final = {
+_MANNERS: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Without it ray.init warns that it will not hide GPUs some day.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -40,11 +40,16 @@ _QUIET: Final = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # The newer output of Tune prints boxes even when it is told to be silent.
     "RAY_AIR_NEW_OUTPUT": "0",
+    # A worker's death is told by our own error; Ray prints a paragraph about it, to standard output.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    # How often Ray Train looks whether its workers are done, and how long it waits for them to start.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
 }
 # The only way to make Ray listen on 127.0.0.1 under Linux, where it replaces loopback by the first address of
 # the machine otherwise. Read when ray is imported.
 _LOOPBACK: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-_TOKEN: Final = "RAY_AUTH_TOKEN"
+_TOKEN: Final = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 
 
 class RayUnavailable(OperationalError):
@@ -68,7 +73,7 @@ def opened(settings: TrainingSettings, *, log: Path) -> Iterator[int]:
     """
     address = os.environ.get(ADDRESS, "")
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_environment(_QUIET if address else {**_QUIET, **_LOOPBACK, **_password()}))
+        stack.enter_context(_environment(_MANNERS if address else {**_MANNERS, **_LOOPBACK, **_password()}))
         import ray  # sets up loggers of its own, which are then replaced
 
         stack.enter_context(_logging_to(log))
