@@ -1,6 +1,7 @@
 """`sluice pipeline`: run the training pipeline here, or hand it to Kubeflow Pipelines."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,14 @@ TimeBudget = Annotated[
 ]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes of the final fit.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the split, the search and the fit.")]
+EndpointOption = Annotated[
+    str | None,
+    typer.Option("--endpoint", metavar="URL", help="Of Kubeflow Pipelines [PIPELINES_ENDPOINT]."),
+]
+ExperimentOption = Annotated[
+    str | None,
+    typer.Option("--experiment", metavar="NAME", help="It is made if need be [PIPELINES_EXPERIMENT]."),
+]
 
 
 class TriggerOption(StrEnum):
@@ -71,8 +80,9 @@ def run(
     from kit.errors import UsageError
     from kit.home import home
     from kit.terminal import print_json
-    from pipelines.local_run import Request, run_pipeline
+    from pipelines.local_run import run_pipeline
     from pipelines.progress import Display, silent
+    from pipelines.request import Request
     from records.tables.experiment_runs import Trigger
     from training.steps.step import ORDER
 
@@ -94,6 +104,109 @@ def run(
         print_json(summary)
     else:
         _print_summary(summary)
+
+
+@pipeline.command(name="compile", epilog="Example: sluice pipeline compile -o training.yaml")
+def compile_pipeline(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where the YAML goes.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compile the pipeline for Kubeflow Pipelines 2: what every task asks a cluster for is in the file.
+
+    Image, volume and secret are settings: PIPELINES_IMAGE, PIPELINES_VOLUME_CLAIM, PIPELINES_SECRET.
+    """
+    from kit.files import sha256_of
+    from kit.terminal import print_json, say
+    from pipelines.compilation import compile_to
+    from pipelines.settings import PipelinesSettings
+
+    settings = PipelinesSettings.load()
+    compile_to(output, settings)
+    if as_json:
+        print_json({"file": str(output), "sha256": sha256_of(output), "image": settings.image})
+    else:
+        say(f"The pipeline for {settings.image} is in {output}.")
+
+
+@pipeline.command(
+    epilog="Examples: sluice pipeline submit --endpoint https://kubeflow.example.org/pipeline --wait · "
+    "PIPELINES_TOKEN_FILE=token sluice pipeline submit --workload iris --trials 5"
+)
+def submit(
+    workload: WorkloadOption = DEFAULT,
+    trials: Trials = 20,
+    time_budget: TimeBudget = None,
+    workers: Workers = 1,
+    seed: Seed = 0,
+    endpoint: EndpointOption = None,
+    experiment: ExperimentOption = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until the run has ended.")] = False,
+    wait_seconds: Annotated[
+        float | None, typer.Option("--wait-seconds", min=0, help="Longest stay with --wait.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Submit a run to Kubeflow Pipelines, in the experiment of the settings.
+
+    The token is a setting, so that it stands in no shell history: PIPELINES_TOKEN, or PIPELINES_TOKEN_FILE.
+    """
+    from kit.terminal import print_json, say
+    from pipelines.compilation import documents
+    from pipelines.endpoint import Endpoint
+
+    settings = _endpoint_settings(endpoint, experiment)
+    with Endpoint(settings) as remote:
+        parameters = _parameters(workload, trials, time_budget, workers, seed)
+        made = remote.submit(f"{workload} {_now()}", documents(settings), parameters)
+        if wait:
+            if not as_json:
+                say(f"Submitted as {made['id']}: {made['link']}")
+            shown = (lambda _state: None) if as_json else say
+            made = remote.wait(made["id"], on_state=shown, timeout_seconds=wait_seconds)
+    if as_json:
+        print_json(made | {"parameters": parameters})
+    else:
+        say(f"Run {made['id']} is {made['state']}: {made['link']}")
+
+
+@pipeline.command(
+    epilog="Example, every night at three (UTC; seconds come first): "
+    'sluice pipeline schedule --cron "0 0 3 * * *" --endpoint https://kubeflow.example.org/pipeline'
+)
+def schedule(
+    cron: Annotated[
+        str,
+        typer.Option("--cron", metavar="FIELDS", help="Six fields: second minute hour day month weekday."),
+    ],
+    workload: WorkloadOption = DEFAULT,
+    trials: Trials = 20,
+    time_budget: TimeBudget = None,
+    workers: Workers = 1,
+    seed: Seed = 0,
+    endpoint: EndpointOption = None,
+    experiment: ExperimentOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Schedule runs on Kubeflow Pipelines; one at a time, and a missed time is not made up for."""
+    from kit.errors import UsageError
+    from kit.terminal import print_json, say
+    from pipelines.compilation import documents
+    from pipelines.endpoint import Endpoint
+
+    fields = 6
+    if len(cron.split()) != fields:
+        raise UsageError(
+            f"A schedule has six fields, and {cron!r} has {len(cron.split())}.",
+            next_step="Seconds come first: 0 0 3 * * * is three in the morning, every day, UTC.",
+        )
+    settings = _endpoint_settings(endpoint, experiment)
+    with Endpoint(settings) as remote:
+        parameters = _parameters(workload, trials, time_budget, workers, seed)
+        made = remote.schedule(f"{workload} {_now()}", cron, documents(settings), parameters)
+    if as_json:
+        print_json(made | {"parameters": parameters})
+    else:
+        say(f"Scheduled as {made['id']} at {cron!r}: {made['link']}")
 
 
 @pipeline.command(
@@ -129,6 +242,33 @@ def list_runs(
     ]
     columns = ("run", "workload", "status", "version", "F1", "AUC", "seconds", "why")
     print_table("Pipeline runs", columns, rows)
+
+
+def _endpoint_settings(endpoint: str | None, experiment: str | None) -> Any:
+    from pipelines.settings import PipelinesSettings
+
+    given = {"endpoint": endpoint, "experiment": experiment}
+    return PipelinesSettings.load(**{name: value for name, value in given.items() if value is not None})
+
+
+def _parameters(
+    workload: str, trials: int, time_budget: float | None, workers: int, seed: int
+) -> dict[str, Any]:
+    from pipelines.request import Request
+    from training import workloads
+    from training.settings import TrainingSettings
+
+    workloads.find(workload)
+    request = Request(
+        workload=workload, trials=trials, seed=seed, workers=workers, time_budget_seconds=time_budget
+    )
+    return request.arguments(TrainingSettings.load())
+
+
+def _now() -> str:
+    from datetime import UTC, datetime
+
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _figure(figures: dict[str, Any], name: str) -> str:

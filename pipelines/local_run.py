@@ -21,9 +21,10 @@ from kit.files import locked, write_text
 from kit.home import Home
 from pipelines.journal import Event, Failure, Follower, Kind
 from pipelines.process_group import ProcessGroup, terminating_as_interrupt
+from pipelines.request import Request
 from pipelines.settings import PipelinesSettings
 from pipelines.task import LOGS, RUNS, STEPS
-from records.tables.experiment_runs import RunStatus, Trigger
+from records.tables.experiment_runs import RunStatus
 from training import registry, run_records, workloads
 from training.registry import Registry
 from training.settings import TrainingSettings
@@ -53,31 +54,6 @@ class Stopped(SluiceError):
     status = 499
     code = "run_stopped"
     title = "Stopped"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a local run is asked for."""
-
-    workload: str
-    trials: int
-    seed: int
-    workers: int
-    time_budget_seconds: float | None = None
-    from_step: str | None = None
-    trigger: Trigger = Trigger.MANUAL
-    trigger_reason: str | None = None
-
-    def arguments(self, settings: TrainingSettings) -> dict[str, Any]:
-        """Returns the parameters of the pipeline."""
-        return {
-            "workload": self.workload,
-            "seed": self.seed,
-            "trials": self.trials,
-            "time_budget_seconds": float(self.time_budget_seconds or 0),
-            "workers": self.workers,
-            "evaluation_seeds": list(settings.evaluation_seeds),
-        }
 
 
 @dataclass

@@ -28,28 +28,22 @@ class Profile(NamedTuple):
     cached: bool = False
     reads_home: bool = False
     """Needs the volume with corpus and feature stores."""
-    uses_stores: bool = False
-    """Needs the addresses and passwords of MLflow and the records."""
 
 
 SMALL: Final = Profile(cpu=("500m", "1"), memory=("1Gi", "2Gi"), minutes=30)
 
 PROFILES: Final[dict[str, Profile]] = {
-    "load": SMALL._replace(retries=2, reads_home=True, uses_stores=True),
+    "load": SMALL._replace(retries=2, reads_home=True),
     "validate": SMALL._replace(memory=("2Gi", "4Gi"), reads_home=True),
-    "features": Profile(
-        cpu=("1", "2"), memory=("4Gi", "8Gi"), minutes=60, retries=2, reads_home=True, uses_stores=True
-    ),
-    "search": Profile(
-        cpu=("2", "8"), memory=("8Gi", "16Gi"), minutes=720, retries=2, cached=True, uses_stores=True
-    ),
+    "features": Profile(cpu=("1", "2"), memory=("4Gi", "8Gi"), minutes=60, retries=2, reads_home=True),
+    "search": Profile(cpu=("2", "8"), memory=("8Gi", "16Gi"), minutes=720, retries=2, cached=True),
     "fit": Profile(cpu=("2", "8"), memory=("8Gi", "16Gi"), minutes=240, retries=2, cached=True),
     "evaluate": Profile(cpu=("2", "4"), memory=("8Gi", "16Gi"), minutes=240, retries=2, cached=True),
     "export": Profile(cpu=("1", "2"), memory=("4Gi", "8Gi"), minutes=60, retries=1, cached=True),
-    "register": SMALL._replace(retries=2, uses_stores=True),
-    "gate": SMALL._replace(memory=("2Gi", "4Gi"), uses_stores=True),
-    "stage": SMALL._replace(uses_stores=True),
-    "close": SMALL._replace(retries=2, uses_stores=True),
+    "register": SMALL._replace(retries=2),
+    "gate": SMALL._replace(memory=("2Gi", "4Gi")),
+    "stage": SMALL,
+    "close": SMALL._replace(retries=2),
 }
 
 STORES: Final = (
@@ -86,7 +80,7 @@ def for_cluster(settings: PipelinesSettings) -> Profiled:
         kubernetes.use_field_path_as_env(task, "PIPELINES_RUN_ID", "metadata.labels['pipeline/runid']")
         if profile.reads_home:
             kubernetes.mount_pvc(task, settings.volume_claim, HOME)
-        if profile.uses_stores:
-            kubernetes.use_secret_as_env(task, settings.secret, {key: key for key in STORES}, optional=True)
+        # Every task: one that fails leaves its reasons with the tracked run.
+        kubernetes.use_secret_as_env(task, settings.secret, {key: key for key in STORES}, optional=True)
 
     return give

@@ -3,7 +3,7 @@
 from kfp import dsl
 
 
-@dsl.component(install_kfp_package=False)
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
 def export(
     workload: str,
     seed: int,

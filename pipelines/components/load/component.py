@@ -3,7 +3,7 @@
 from kfp import dsl
 
 
-@dsl.component(install_kfp_package=False)
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
 def load(workload: str, output: dsl.Output[dsl.Artifact]) -> None:
     """Brings the workload's data onto the machine."""
     from pipelines.task import perform

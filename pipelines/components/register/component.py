@@ -3,7 +3,7 @@
 from kfp import dsl
 
 
-@dsl.component(install_kfp_package=False)
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
 def register(
     workload: str,
     fit: dsl.Input[dsl.Artifact],

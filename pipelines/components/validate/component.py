@@ -3,7 +3,7 @@
 from kfp import dsl
 
 
-@dsl.component(install_kfp_package=False)
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
 def validate(workload: str, load: dsl.Input[dsl.Artifact], output: dsl.Output[dsl.Artifact]) -> None:
     """Refuses data that is not fit to train on."""
     from pipelines.task import perform
