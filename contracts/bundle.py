@@ -80,6 +80,8 @@ class BundleContract(_Document):
     lineage: Lineage
     files: dict[str, str] = Field(default_factory=dict)
     """SHA-256 of every other file, by path inside the bundle."""
+    own_digest: str = ""
+    """SHA-256 of this very document with this field empty: a change of the contract itself shows by it."""
 
 
 class Parity(_Document):

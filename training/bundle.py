@@ -7,6 +7,7 @@ Errors::
     └── BundleDamaged   422  a file is absent, changed or not accounted for; it is named
 """
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from contracts.bundle import (
     FORMAT_VERSION,
     MODEL,
     NATIVE,
+    NATIVE_FEATURES,
     PARITY,
     REFERENCE,
     REQUIRED_FILES,
@@ -29,6 +31,7 @@ from contracts.bundle import (
 )
 from kit.errors import CallerError
 from kit.files import sha256_of, write_text
+from training.estimators.graph import features_part
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -123,9 +126,9 @@ def write(
             raise BundleDamaged(folder, PARITY, "certifies another graph than this model.onnx")
         pq.write_table(reference, staging / REFERENCE, compression="zstd")
         write_text(staging / PARITY, parity.model_dump_json(indent=2) + "\n")
-        _write_native(staging / NATIVE, native)
+        _write_native(staging, native, model)
         digests = {name: sha256_of(staging / name) for name in _files_in(staging)}
-        whole = contract.model_copy(update={"files": digests})
+        whole = _sealed(contract.model_copy(update={"files": digests}))
         write_text(staging / CONTRACT, _rendered(whole))
         for name in (CONTRACT, *digests):
             (staging / name).chmod(_READ_ONLY)
@@ -160,7 +163,7 @@ def load(folder: Path, *, digest: str | None = None) -> Bundle:
         raise BundleDamaged(
             folder, CONTRACT, f"is of format {contract.format_version}, this Sluice reads {FORMAT_VERSION}"
         )
-    if text != _rendered(contract):
+    if text != _rendered(contract) or contract != _sealed(contract):
         raise BundleDamaged(folder, CONTRACT, "was changed")
     if digest is not None and sha256_of(folder / CONTRACT) != digest:
         raise BundleDamaged(folder, CONTRACT, "is not the one that was registered")
@@ -189,16 +192,29 @@ def _check_files(folder: Path, contract: BundleContract) -> None:
             raise BundleDamaged(folder, name, "does not belong to it")
 
 
-def _write_native(folder: Path, native: Callable[[Path], Iterable[str]] | None) -> None:
+def _write_native(staging: Path, native: Callable[[Path], Iterable[str]] | None, model: bytes) -> None:
+    """Writes the estimator's own format, and the part of the graph that makes what it explains."""
     if native is None:
         return
+    folder = staging / NATIVE
     folder.mkdir()
     if not tuple(native(folder)):
         folder.rmdir()
+        return
+    features = features_part(model)
+    if features is not None:
+        (staging / NATIVE_FEATURES).write_bytes(features)
 
 
 def _files_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+
+
+def _sealed(contract: BundleContract) -> BundleContract:
+    """Returns the contract with the digest of itself in it."""
+    empty = contract.model_copy(update={"own_digest": ""})
+    digest = hashlib.sha256(_rendered(empty).encode()).hexdigest()
+    return empty.model_copy(update={"own_digest": digest})
 
 
 def _rendered(contract: BundleContract) -> str:
