@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 import numpy as np
@@ -23,6 +24,9 @@ MODEL: Final = Path(NATIVE_MODEL).name
 
 _METRICS: Final = ("aucpr", "auc", "logloss")
 """After each round, on the validation rows; the last one decides when to stop."""
+
+_ROUND_NAMES: Final = MappingProxyType({"logloss": "log_loss"})
+"""XGBoost's names where the platform has others (training/workload.py, RoundReport)."""
 
 _TREE_PARAMETERS: Final = frozenset(
     {
@@ -189,9 +193,8 @@ def _reporter(on_round: RoundReport) -> Any:
             on_round(
                 epoch + 1,
                 {
-                    f"{rows}_{metric}": float(values[-1])
-                    for rows, metrics in evals_log.items()
-                    for metric, values in metrics.items()
+                    _ROUND_NAMES.get(metric, metric): float(values[-1])
+                    for metric, values in evals_log.get("validation", {}).items()
                 },
             )
             return False

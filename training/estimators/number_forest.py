@@ -71,7 +71,7 @@ def _judged(fitted: Forest, matrix: Matrix, labels: Labels) -> dict[str, float]:
 
     answers = fitted.probabilities(matrix).astype(np.float64)
     classes = list(range(answers.shape[1]))
-    return {"validation_logloss": float(log_loss(labels, answers, labels=classes))}
+    return {"log_loss": float(log_loss(labels, answers, labels=classes))}
 
 
 def _ours(featuriser: Featuriser, fitted: Fitted) -> tuple[NumberFeatures, Forest]:
