@@ -37,7 +37,7 @@ def workload() -> Workload:
             "ngrams": Choice((1, 2)),
             "learning_rate": Uniform(0.02, 0.3, log=True),
             "max_depth": Whole(3, 8),
-            "n_estimators": Choice((300, 600, 1200)),
+            "n_estimators": Whole(200, 1500, log=True),
             "subsample": Uniform(0.5, 1.0),
             "colsample_bytree": Uniform(0.05, 0.6, log=True),
             "min_child_weight": Uniform(0.5, 10.0, log=True),

@@ -62,11 +62,14 @@ def zero_width(raw: bytes, _words: Sequence[str]) -> bytes:
 
 
 def good_words(raw: bytes, words: Sequence[str]) -> bytes:
-    """Returns the message with words of wanted mail at its end, for all to see."""
+    """Returns the message with words of wanted mail before its text, for all to see.
+
+    Not after it: there a mailing list's footer may stand, which is not the sender's and is not read.
+    """
     padding = " ".join(words)
 
     def padded(text: str, is_html: bool) -> str:
-        return f"{text}\n<p>{padding}</p>\n" if is_html else f"{text}\n\n{padding}\n"
+        return f"<p>{padding}</p>\n{text}" if is_html else f"{padding}\n\n{text}"
 
     return _rewritten(raw, padded)
 
