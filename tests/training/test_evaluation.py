@@ -227,6 +227,13 @@ def test_mistakes_are_listed_with_the_most_confident_first(two: Evaluated) -> No
     assert first.title == dataset().titles[int(first.id.removeprefix("row-"))]
 
 
+def test_a_title_that_is_no_text_is_kept_as_escapes() -> None:
+    """Bytes that were never decoded do not break the JSON."""
+    found = evaluated(dataset(titles=["\udcff subject"] * 600, ablations={}, split_by_time=None)).evaluation
+    assert found.errors[0].title == "\\udcff subject"
+    assert Evaluation.model_validate_json(found.model_dump_json()) == found
+
+
 def test_importance_is_the_mean_contribution_on_the_test_rows(two: Evaluated) -> None:
     """The two numbers that tell the classes apart come first."""
     evaluation = two.evaluation

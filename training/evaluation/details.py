@@ -113,10 +113,15 @@ def errors_of(
     return tuple(
         Error(
             id=str(predictions.ids[at]),
-            title=titles[at] if titles else "",
+            title=_encodable(titles[at]) if titles else "",
             label=classes[predictions.labels[at]],
             predicted=classes[answered[at]],
             probability=float(predictions.probabilities[at, answered[at]]),
         )
         for at in listed
     ), len(wrong)
+
+
+def _encodable(title: str) -> str:
+    """Returns `title` with its lone surrogates, of bytes that are no text, written as escapes."""
+    return title.encode("utf-8", "backslashreplace").decode()
