@@ -56,7 +56,7 @@ def evaluate(
     ablations = []
     for name, without in dataset.ablations.items():
         ablations.append(ablation_of(run, splits, judged, name=name, without=without))
-        steps.done(f"without {name}")
+        steps.done(f"ablation {name}")
     perturbations = perturbations_of(run, splits.test, own, judged)
     steps.done("evasions")
     by_time, no_time = _by_time(run)
