@@ -20,12 +20,14 @@ from training.steps.step import ORDER
 
 _WIDTH: Final = max(map(len, ORDER))
 _LONGEST: Final = 16
+_MOST: Final = 5
+"""Figures of a step that fit on its line; the summary has all."""
 _MARKS: Final = {Kind.DONE: "✓", Kind.REUSED: "=", Kind.FAILED: "✗"}
 
 
 def line_of(event: Event) -> str:
     """Returns the line of a step that has ended."""
-    told = "failed" if event.kind is Kind.FAILED else shown(event.figures)
+    told = "failed" if event.kind is Kind.FAILED else shown(dict(list(event.figures.items())[:_MOST]))
     if event.kind is Kind.REUSED:
         told = f"reused · {told}"
     return f"{_MARKS[event.kind]} {event.step:<{_WIDTH}}  {event.seconds:6.1f} s  {told}".rstrip()
@@ -80,7 +82,7 @@ class Display:
             self._told = event.sentence
         else:
             self._step = ""
-            self._console.print(Text(line_of(event)))
+            self._console.print(Text(line_of(event)), soft_wrap=True)
 
 
 @contextlib.contextmanager

@@ -332,8 +332,8 @@ def opened(home: Home, *, timeout_seconds: float = 5, uri: str | None = None) ->
     _quieten()
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=address, registry_uri=address)
     with _translated(), _impatient(timeout_seconds):
+        client = MlflowClient(tracking_uri=address, registry_uri=address)
         client.search_experiments(max_results=1)
     return Registry(client, address, (home.root / "mlartifacts").as_uri() if local else None)
 

@@ -163,9 +163,7 @@ def read(folder: Path) -> Dataset:
             for name, changed in zip(manifest.perturbations, perturbed, strict=True)
         },
         reference={
-            name.removeprefix(_REFERENCE): _shaped(
-                table[name], manifest.shapes[name.removeprefix(_REFERENCE)]
-            )
+            name.removeprefix(_REFERENCE): _shaped(table[name], manifest.shapes[name])
             for name in table.column_names
             if name.startswith(_REFERENCE)
         },

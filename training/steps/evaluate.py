@@ -9,6 +9,7 @@ from training import snapshot, workloads
 from training.evaluation import predictions
 from training.evaluation.evaluation import evaluate
 from training.evaluation.results import Evaluation
+from training.report import card
 from training.search import read_result
 from training.settings import TrainingSettings
 from training.steps import fit
@@ -47,6 +48,8 @@ class Evaluate(Step):
         )
         write_text(output / EVALUATION, judged.evaluation.model_dump_json(indent=1) + "\n")
         predictions.write(judged.predictions, output / PREDICTIONS)
+        context.tell("model card")
+        card.write(card.Card(judged.evaluation), output / REPORT)
         return key_figures(judged.evaluation)
 
 
