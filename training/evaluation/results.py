@@ -189,14 +189,3 @@ class Evaluation(Result):
     errors: tuple[Error, ...]
     """The most confident mistakes first, at most 50."""
     error_count: int
-
-    def numbers(self) -> dict[str, float]:
-        """Returns the defined figures by flat names, for the bundle and for MLflow.
-
-        `f1` is of the run's test rows, `mean_f1` of the record, with `mean_f1_low` and `mean_f1_high`.
-        """
-        found = {name: figure.value for name, figure in self.figures.items()}
-        for name, figure in self.record.means.items():
-            found |= {f"mean_{name}": figure.value}
-            found |= {f"mean_{name}_low": figure.low, f"mean_{name}_high": figure.high}
-        return {name: value for name, value in found.items() if value is not None}
