@@ -83,6 +83,15 @@ def opened(settings: TrainingSettings, *, log: Path) -> Iterator[int]:
         yield max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
 
 
+def answers(host: str, port: int) -> bool:
+    """Returns whether anything accepts a connection there within five seconds."""
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def _connected(address: str) -> Iterator[None]:
     import ray
@@ -151,13 +160,11 @@ def _refuse_silence(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
-    except OSError as exc:
+    if not answers(host.strip("[]"), int(port)):
         raise RayUnavailable(
             f"No Ray cluster answers at {address}.",
             next_step=f"Start it, correct {ADDRESS}, or unset {ADDRESS} to run on this machine.",
-        ) from exc
+        )
 
 
 def _keep(folder: Path, kept_logs: Path) -> None:

@@ -148,16 +148,11 @@ def _tuned(
     try:
         search_driver.tune(
             functools.partial(run, work=work),
-            samples=plan.trials - len(watch.earlier),
+            watch,
             seconds=seconds,
             cpus=cpus,
-            parts={
-                "searcher": search_driver.searcher(workload, watch.objective, plan, watch.earlier),
-                "scheduler": search_driver.scheduler(settings),
-                "callback": search_driver.callback(watch),
-            },
             storage=settings.ray_storage or str(state.absolute()),
-            retries=settings.worker_retries,
+            settings=settings,
         )
         return int(ray.get(featurisers.count.remote()))
     finally:

@@ -101,6 +101,8 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.trials = list(self.earlier)
+        self.error: Exception | None = None
+        """What ends the search: Tune takes an error in a callback for one of the trial, and goes on."""
 
     def best(self) -> Trial | None:
         """Returns the best finished trial, the earliest among equals."""
@@ -109,11 +111,15 @@ class Watch:
         return max(finished, key=lambda trial: sign * (trial.value or 0.0), default=None)
 
     def ended(self, point: dict[str, Any], result: dict[str, Any], error: str | None) -> None:
-        """Takes down one trial that ended.
+        """Takes down one trial that ended; `error` is set if that must be the last one."""
+        if self.error is not None:
+            return
+        try:
+            self._take_down(point, result, error)
+        except Exception as exc:  # noqa: BLE001 - raised again by `tune`, when Tune has stopped
+            self.error = exc
 
-        Raises:
-            SearchFailed: the first trials all failed: the rest would too.
-        """
+    def _take_down(self, point: dict[str, Any], result: dict[str, Any], error: str | None) -> None:
         error = error or result.get(ERROR)
         status = TrialStatus.FINISHED if VALUE in result else TrialStatus.STOPPED
         trial = Trial(
@@ -161,11 +167,33 @@ def callback(watch: Watch) -> Any:
     return Ended()
 
 
+def stopper(watch: Watch) -> Any:
+    """Returns what ends the experiment when `watch` holds an error."""
+    from ray.tune import Stopper
+
+    class OnError(Stopper):
+        def __getstate__(self) -> dict[str, Any]:
+            return {}
+
+        def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+            return False
+
+        def stop_all(self) -> bool:
+            return watch.error is not None
+
+    return OnError()
+
+
 def tune(
-    trainable: Any, *, samples: int, seconds: float | None, cpus: int, parts: dict[str, Any], storage: str,
-    retries: int,
+    trainable: Any, watch: Watch, *, seconds: float | None, cpus: int, storage: str,
+    settings: TrainingSettings,
 ) -> None:  # fmt: skip
-    """Runs `samples` trials, one for each CPU at once, and returns when all have ended."""
+    """Runs the trials that are left, one for each CPU at once, and returns when all have ended.
+
+    Raises:
+        Exception: whatever the caller's `on_trial` raised.
+        SearchFailed: the first trials all failed: the rest would too.
+    """
     import uuid
 
     from ray import tune
@@ -173,18 +201,21 @@ def tune(
     tune.Tuner(
         tune.with_resources(trainable, {"cpu": 1}),
         tune_config=tune.TuneConfig(
-            num_samples=samples,
+            num_samples=watch.plan.trials - len(watch.earlier),
             max_concurrent_trials=cpus,
             time_budget_s=seconds,
             reuse_actors=True,
-            search_alg=parts["searcher"],
-            scheduler=parts["scheduler"],
+            search_alg=searcher(watch.workload, watch.objective, watch.plan, watch.earlier),
+            scheduler=scheduler(settings),
         ),
         run_config=tune.RunConfig(
             name=f"search-{uuid.uuid4().hex[:8]}",
             storage_path=storage,
-            callbacks=[parts["callback"]],
-            failure_config=tune.FailureConfig(max_failures=retries),
+            callbacks=[callback(watch)],
+            stop=stopper(watch),
+            failure_config=tune.FailureConfig(max_failures=settings.worker_retries),
             verbose=0,
         ),
     ).fit()
+    if watch.error is not None:
+        raise watch.error

@@ -1,0 +1,177 @@
+"""The same code on a cluster of two nodes, reached by RAY_ADDRESS and by the Jobs API."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+
+from tests.training.ray_head import AUTHENTICATED, TOKEN, Head, cluster, free_ports
+from tests.training.small_workload import BoostedEstimator, dataset, split, workload
+from training.fit import FitPlan, fit
+from training.jobs import (
+    JobFailed,
+    JobRequest,
+    JobsAddressWrong,
+    JobsRefused,
+    JobStopped,
+    JobsUnreachable,
+    run_job,
+    stop_job,
+)
+from training.settings import TrainingSettings
+
+pytestmark = pytest.mark.xdist_group("ray")
+
+ROOT = Path(__file__).parents[2]
+TOLERANCE = 0.01
+"""Of AUC and of log loss on the test rows, between one worker and two."""
+
+SEARCH = """
+import sys
+from pathlib import Path
+from tests.training.small_workload import CentroidEstimator, dataset, split, workload
+from training.search import search
+from training.settings import TrainingSettings
+from training.trials import SearchPlan
+
+folder = Path(sys.argv[1])
+result = search(
+    workload(CentroidEstimator(folder / "marks")), dataset(), split(1), SearchPlan(trials=2, seed=1),
+    storage=folder / "storage", settings=TrainingSettings.load(),
+    on_trial=lambda trial, progress: print("trial", progress.ended, "of", progress.total, flush=True),
+)
+print("value", result.value)
+"""
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Head]:
+    """Two nodes with one CPU each, with a token."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in AUTHENTICATED.items():
+            patch.setenv(name, value)
+        patch.delenv("RAY_ADDRESS", raising=False)
+        with cluster(2) as found:
+            yield found
+
+
+def jobs_of(head: Head, token: str = TOKEN) -> TrainingSettings:
+    """Returns the settings that reach the head."""
+    return TrainingSettings(ray_jobs_address=head.jobs, ray_jobs_token=token)
+
+
+def test_two_workers_on_two_nodes_fit_as_well_as_one(
+    head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each node has one CPU, so each holds half of the rows; the quality is that of one worker."""
+    monkeypatch.setenv("RAY_ADDRESS", head.address)
+    made, whole, parts = workload(BoostedEstimator(tmp_path / "marks")), dataset(), split(1)
+    plan = FitPlan(made.defaults, seed=1, workers=2)
+    settings = TrainingSettings()
+    featuriser, fitted = fit(made, whole, parts, plan, storage=tmp_path / "s", settings=settings)
+    assert len(list((tmp_path / "marks").glob("fit-*"))) == 2
+    test, labels = whole.rows.take(parts.test), whole.rows.labels
+    matrix = featuriser.matrix(whole.rows.inputs)
+    alone = made.estimator.fit(
+        made.defaults,
+        matrix[parts.train],
+        labels[parts.train],
+        validation=(matrix[parts.validation], labels[parts.validation]),
+        seed=1,
+    )
+    by_two, by_one = (
+        each.probabilities(matrix[parts.test])[:, 1].astype(np.float64) for each in (fitted, alone)
+    )
+    assert fitted.rounds == alone.rounds
+    assert abs(roc_auc_score(test.labels, by_two) - roc_auc_score(test.labels, by_one)) <= TOLERANCE
+    assert abs(log_loss(test.labels, by_two) - log_loss(test.labels, by_one)) <= TOLERANCE
+    # A model of one half of the rows alone is another one: the agreement above is not for nothing.
+    half = made.estimator.fit(
+        made.defaults, matrix[parts.train[::2]], labels[parts.train[::2]], validation=None, seed=1
+    )
+    by_half = half.probabilities(matrix[parts.test])[:, 1].astype(np.float64)
+    assert np.abs(by_two - by_one).mean() < np.abs(by_half - by_one).mean() / 5
+
+
+def test_a_job_runs_the_same_search_and_its_lines_arrive(head: Head, tmp_path: Path) -> None:
+    """The command on the head finds the cluster by itself; what it prints is handed over line by line."""
+    lines: list[str] = []
+    request = JobRequest((sys.executable, "-c", SEARCH, str(tmp_path)), environment={"PYTHONPATH": str(ROOT)})
+    report = run_job(jobs_of(head), request, on_line=lines.append)
+    assert report.job_id
+    told = [line for line in lines if line.startswith(("trial", "value"))]
+    assert told[:2] == ["trial 1 of 2", "trial 2 of 2"]
+    assert told[2].startswith("value 0.9")
+    assert len(list((tmp_path / "marks").glob("fit-*"))) == 2
+
+
+def test_a_job_that_fails_is_an_error_with_its_last_lines(head: Head) -> None:
+    """Exit code and log are told."""
+    request = JobRequest(
+        (sys.executable, "-c", "import os; print('so far so good', flush=True); os._exit(3)")
+    )
+    with pytest.raises(JobFailed, match="exit code 3") as caught:
+        run_job(jobs_of(head), request, on_line=lambda _line: None)
+    assert caught.value.lines[-1] == "so far so good"
+
+
+def test_a_job_that_somebody_stops_is_an_error_of_its_own(head: Head) -> None:
+    """Stopped is not failed: nothing is broken."""
+    from ray.job_submission import JobSubmissionClient
+
+    client = JobSubmissionClient(head.jobs, headers={"Authorization": f"Bearer {TOKEN}"})
+
+    def stop(line: str) -> None:
+        if line == "running":
+            running = [job.submission_id for job in client.list_jobs() if job.status == "RUNNING"]
+            threading.Thread(target=stop_job, args=(jobs_of(head), running[0])).start()
+
+    request = JobRequest((sys.executable, "-c", "import time; print('running', flush=True); time.sleep(600)"))
+    with pytest.raises(JobStopped):
+        run_job(jobs_of(head), request, on_line=stop)
+
+
+def test_a_caller_who_leaves_stops_the_job(head: Head) -> None:
+    """Ctrl-C while following: the cluster is not held by work that nobody waits for."""
+    from ray.job_submission import JobSubmissionClient
+
+    def leave(line: str) -> None:
+        if line == "running":
+            raise KeyboardInterrupt
+
+    request = JobRequest((sys.executable, "-c", "import time; print('running', flush=True); time.sleep(600)"))
+    with pytest.raises(KeyboardInterrupt):
+        run_job(jobs_of(head), request, on_line=leave)
+    client = JobSubmissionClient(head.jobs, headers={"Authorization": f"Bearer {TOKEN}"})
+    stopped = threading.Event()
+    for _ in range(300):
+        if not [job for job in client.list_jobs() if job.status in ("RUNNING", "PENDING")]:
+            break
+        stopped.wait(0.2)
+    else:
+        pytest.fail("the job still runs")
+
+
+def test_a_wrong_token_is_refused_with_what_to_set(head: Head) -> None:
+    """The head answers, and does not take it."""
+    with pytest.raises(JobsRefused, match="does not accept the token") as caught:
+        run_job(jobs_of(head, "another"), JobRequest(("true",)), on_line=print)
+    assert caught.value.next_step == "Set TRAINING_RAY_JOBS_TOKEN."
+
+
+def test_a_head_that_is_away_is_told_at_once() -> None:
+    """Nothing listens there."""
+    settings = TrainingSettings(ray_jobs_address=f"http://127.0.0.1:{free_ports(1)[0]}")
+    with pytest.raises(JobsUnreachable, match="Nothing answers"):
+        run_job(settings, JobRequest(("true",)), on_line=print)
+
+
+@pytest.mark.parametrize("address", ["", "head:8265", "ray://head:10001"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    """The Jobs API speaks HTTP."""
+    with pytest.raises(JobsAddressWrong):
+        run_job(TrainingSettings(ray_jobs_address=address), JobRequest(("true",)), on_line=print)
