@@ -80,10 +80,10 @@ class Endpoint:
     """An open connection to Kubeflow Pipelines; use it as a context manager."""
 
     def __init__(self, settings: PipelinesSettings) -> None:
-        if not settings.endpoint:
+        if not settings.endpoint.startswith(("http://", "https://")):
             raise EndpointUnset(
-                "No address of Kubeflow Pipelines is set.",
-                next_step="Set PIPELINES_ENDPOINT, or give --endpoint.",
+                f"{settings.endpoint} is no address." if settings.endpoint else "No address is set.",
+                next_step="Set PIPELINES_ENDPOINT, or give --endpoint, with http:// or https:// in front.",
             )
         self._settings = settings
         self._address = settings.endpoint.rstrip("/")

@@ -50,6 +50,8 @@ class ProcessGroup:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
+        if self._child.stdin is not None:
+            self._child.stdin.close()
 
     def _family(self) -> list[psutil.Process]:
         try:

@@ -1,0 +1,94 @@
+"""Bad data and a full disk, through the real pipeline: a clear refusal, and never half a version."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.conftest import sluice
+
+pytestmark = pytest.mark.xdist_group("ray")
+
+MAIL = "From: ann@example.org\nSubject: Hi {n}\nDate: 0{d} Oct 2002 10:00:00 +0200\n\nHello {n} there\n"
+
+
+def fetched(home: Path, folder: Path, label: str) -> None:
+    """Fetches messages of one class into a home."""
+    folder.mkdir(parents=True)
+    for number in range(30):
+        text = MAIL.format(n=f"number {number} of {label}", d=number % 9 + 1)
+        (folder / f"{number}.eml").write_text(text)
+    done = sluice(home, "data", "fetch", "--from", str(folder), "--label", label, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def nothing_is_registered(home: Path) -> bool:
+    """Whether the registry of a home holds no version at all."""
+    answer = sluice(home, "model", "list", "--json")
+    return answer.returncode == 0 and json.loads(answer.stdout) == []
+
+
+def test_a_corpus_of_one_class_is_refused_before_anything_is_learnt(tmp_path: Path) -> None:
+    """The corpus' own gate says so, with every reason, and the exit code of a refusal."""
+    home = tmp_path / "home"
+    fetched(home, tmp_path / "mail", "ham")
+    answer = sluice(home, "pipeline", "run", "--trials", "1")
+    assert answer.returncode == 3, answer.stderr
+    assert "✗ validate" in answer.stderr
+    assert "TRAINING_MIN_CLASS_SHARE" in answer.stderr
+    assert nothing_is_registered(home)
+    listed = json.loads(sluice(home, "pipeline", "list", "--json").stdout)
+    assert [run["status"] for run in listed] == ["refused"]
+    assert any("TRAINING_MIN_CLASS_SHARE" in reason for reason in listed[0]["reasons"])
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)), capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this user may not mount a tmpfs")
+    yield folder
+    subprocess.run(("umount", "-l", str(folder)), check=True)
+
+
+def test_a_disk_that_fills_is_one_sentence(tiny_disk: Path, tmp_path: Path) -> None:
+    """A step cannot write its output: the run fails with what to do, and leaves no seal."""
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from pipelines.task import perform\n"
+        "from training.steps.features import Features\n"
+        "from training.steps.validate import Validate\n"
+        "from training.steps.load import Load\n"
+        "disk, other = Path(sys.argv[1]), sys.argv[2]\n"
+        "perform(Load(workload='iris'), {}, other + '/load')\n"
+        "perform(Validate(workload='iris'), {'load': other + '/load'}, other + '/validate')\n"
+        "(disk / 'ballast').write_bytes(os.urandom(os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize))\n"
+        "perform(Features(workload='iris', seed=0, evaluation_seeds=(0, 1)),"
+        " {'validate': other + '/validate'}, str(disk / 'features'))\n"
+    )
+    import sys
+
+    run = tmp_path / "run"
+    (run / "logs").mkdir(parents=True)
+    done = subprocess.run(
+        (sys.executable, "-c", code, str(tiny_disk), str(tmp_path)),
+        env={**os.environ, "PIPELINES_RUN_FOLDER": str(run), "SLUICE_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    assert events[-1]["kind"] == "failed"
+    assert events[-1]["failure"]["code"] == "disk_full"
+    assert "--from-step features" in events[-1]["failure"]["next_step"]
+    assert not (tiny_disk / "features" / "step.json").exists()
