@@ -33,10 +33,14 @@ STEPS: Final = (
     Step(("data", "fetch"), "{kept:,} messages kept, {quarantined:,} quarantined"),
     Step(("data", "validate"), "fit to train on"),
     Step(("data", "describe"), "described"),
-    Step(("records", "upgrade"), "the memory is at its newest revision"),
+    Step(("records", "upgrade"), "the memory is at revision {revision}"),
     Step(("features", "apply"), "definitions registered"),
     Step(("features", "materialize"), "sender history filled"),
-    Step(("features", "lookup", "fork-admin@xent.com"), "looked up"),
+    # The corpus ends in 2002, so that today every history is too old to count.
+    Step(
+        ("features", "lookup", "rssfeeds@spamassassin.taint.org", "--at", "2002-10-01"),
+        "{numbers[sender_message_count]:.0f} earlier messages, spam ratio {numbers[sender_spam_ratio]:.3f}",
+    ),
 )
 
 

@@ -42,8 +42,16 @@ class LazyGroup(TyperGroup):
     """A group that lists stand-ins, and imports the real command when one is called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Returns the called command, imported now, with what is left of `args`."""
+        """Returns the called command, imported now, with what is left of `args`.
+
+        Logs are set up here, before any command can write one: they go to standard error, so that standard
+        output holds results only.
+        """
         name, _, rest = super().resolve_command(ctx, args)
+        from kit import logs
+        from kit.home import HomeSettings
+
+        logs.configure(level=HomeSettings.load().log_level)
         return name, load(str(name)), rest
 
 

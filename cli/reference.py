@@ -104,13 +104,13 @@ def _row(parameter: Any) -> str | None:
         return None
     shown = ", ".join(parameter.opts + parameter.secondary_opts)
     if parameter.param_type_name == "argument":
-        shown = str(parameter.human_readable_name).upper()
+        shown = str(parameter.metavar or parameter.name).upper()
     default = "required" if parameter.required else _shown(parameter.default)
     return f"| `{shown}` | {default} | {_one_line(getattr(parameter, 'help', None))} |"
 
 
 def _shown(value: Any) -> str:
-    if value is None or value is False or value == ():
+    if value is None or value is False or value in ((), []):
         return " "
     return f"`{'…' if 'SecretStr' in type(value).__name__ else value}`"
 

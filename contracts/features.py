@@ -70,7 +70,12 @@ def _sender(
 HEADER_FEATURES: Final = (
     _header("recipient_count", "count", 1000, "Addresses in To and Cc together."),
     _header("recipient_is_hidden", "flag", 1, "1 if neither To nor Cc holds an address."),
-    _header("subject_length", "count", 1000, "Characters of the decoded subject."),
+    _header(
+        "subject_length",
+        "count",
+        1000,
+        "Characters of the decoded subject, without reply prefixes and leading [tags].",
+    ),
     _header("subject_uppercase_share", "share", 1, "Upper-case letters among the letters of the subject."),
     _header(
         "subject_punctuation_count",

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 features = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="What is known of senders: register it, fill it, look into it.\n\n"
-    "Begin with [bold]sluice features materialize[/bold]; it also registers.",
+    "Begin with `sluice features materialize`; it also registers.",
 )
 
 _AS_JSON = typer.Option(False, "--json", help="Print one JSON document instead of a table.")

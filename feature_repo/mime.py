@@ -1,8 +1,9 @@
 """The structure of a message: where its headers end, and which leaf parts it holds.
 
 A reader of our own, and not the standard library's: that one has no limits, asks every open multipart about
-every line (so nested multiparts cost time squared, and 1,000 levels end in a RecursionError), and costs five
-times as much. `tests/feature_repo/test_mime_agrees.py` holds the two against each other over the corpus.
+every line (so nested multiparts cost time squared, and 1,000 levels end in a RecursionError), and costs three
+times as much (29 against 87 µs, median of the corpus). `tests/feature_repo/test_message_mime_agrees.py`
+holds the two against each other.
 
 Work is linear in the bytes: each level of nesting is scanned once, and levels are limited.
 """

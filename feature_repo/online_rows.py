@@ -1,7 +1,7 @@
 """Reading and writing rows of Feast's online store, by the interface that every online store has.
 
 `FeatureStore.get_online_features` looks up registry, service and views for each request and builds a response
-message; reading the views directly gives the same values in a quarter of the time (docs/sender-features.md).
+message; reading the views directly gives the same values in 0.6 to 0.8 of the time (`sluice bench`).
 """
 
 from collections.abc import Callable, Sequence

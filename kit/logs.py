@@ -16,6 +16,11 @@ PAYLOAD_FIELDS: Final = frozenset(
 )
 SECRET_FIELDS: Final = frozenset({"password", "secret", "token", "api_key", "authorization"})
 REDACTED: Final = "[redacted]"
+PACKAGES: Final = (
+    "contracts", "kit", "records", "feature_repo", "training",
+    "serving", "gateway", "monitoring", "pipelines", "cli",
+)  # fmt: skip
+"""The loggers that are ours: they are named after their modules."""
 
 # The locals of a frame may hold an e-mail, so a stack is logged without them.
 _STACK: Final = structlog.processors.ExceptionRenderer(
@@ -33,7 +38,8 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 def configure(*, level: str = "INFO", stream: TextIO | None = None, json: bool | None = None) -> None:
     """Sets up structlog and the standard library's root logger to write to `stream` (standard error).
 
-    `json` chooses the form; None means JSON unless `stream` is a terminal.
+    `level` is that of our own packages; libraries are heard from WARNING on, and wholly at DEBUG. `json`
+    chooses the form; None means JSON unless `stream` is a terminal.
     """
     stream = stream or sys.stderr
     as_json = not stream.isatty() if json is None else json
@@ -66,4 +72,7 @@ def configure(*, level: str = "INFO", stream: TextIO | None = None, json: bool |
         root.removeHandler(former)
         former.close()
     root.addHandler(handler)
-    root.setLevel(level)
+    # What a library tells at INFO (each Alembic step, each Feast refresh) is noise to our reader.
+    root.setLevel(level if level in ("DEBUG", "ERROR") else "WARNING")
+    for package in PACKAGES:
+        logging.getLogger(package).setLevel(level)

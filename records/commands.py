@@ -11,7 +11,6 @@ from kit.terminal import print_json, print_table, say
 records = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
     help="The platform's memory: seven tables, in SQLite under SLUICE_HOME or where RECORDS_URL says.",
 )
 
@@ -24,8 +23,8 @@ def upgrade(
 ) -> None:
     """Make the tables, or bring them up to this version of Sluice. Safe to run twice, and at once.
 
-    [bold]sluice records upgrade[/bold], or on a cluster
-    [bold]RECORDS_URL=postgresql://user:password@host/database sluice records upgrade[/bold]
+    `sluice records upgrade`, or on a cluster
+    `RECORDS_URL=postgresql://user:password@host/database sluice records upgrade`
     """
     _show(asyncio.run(_upgraded(revision)), as_json=as_json)
 
@@ -38,7 +37,7 @@ def downgrade(
 ) -> None:
     """Take the tables back to an older revision. What the dropped tables and columns hold is lost.
 
-    [bold]sluice records downgrade base --yes[/bold]
+    `sluice records downgrade base --yes`
     """
     if not yes and not typer.confirm(
         f"Go back to {revision}, and lose what newer tables and columns hold?", err=True
@@ -51,7 +50,7 @@ def downgrade(
 def status(as_json: bool = JSON) -> None:
     """Tell which database it is, where its schema stands, and how many rows each table holds.
 
-    [bold]sluice records status --json[/bold]
+    `sluice records status --json`
     """
     found = asyncio.run(_status())
     if as_json:

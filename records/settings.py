@@ -9,6 +9,8 @@ from kit.settings import Settings, settings_config
 
 SQLITE: Final = "sqlite+aiosqlite"
 POSTGRESQL: Final = "postgresql+asyncpg"
+_OPTIONS: Final = frozenset({"ssl", "host", "port", "prepared_statement_cache_size"})
+"""What an address may say after its `?`; asyncpg takes no other of libpq's options."""
 _ACCEPTED = f"{SQLITE}:///path/to/records.db or {POSTGRESQL}://user:password@host:5432/database"
 
 
@@ -58,7 +60,8 @@ def normalised(url: str) -> str:
     libpq's `sslmode` becomes asyncpg's `ssl`, which takes the same words.
 
     Raises:
-        ValueError: another database or driver, or SQLite without a file; the message holds no part of `url`.
+        ValueError: another database or driver, SQLite without a file, an unknown option; the message holds
+            no secret of `url`.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -73,4 +76,9 @@ def normalised(url: str) -> str:
         raise ValueError(f"{scheme!r} is not a database that Sluice can use; write {_ACCEPTED}")
     parts = urlsplit(f"//{rest}")
     query = [("ssl" if name == "sslmode" else name, value) for name, value in parse_qsl(parts.query)]
+    unknown = sorted({name for name, _ in query} - _OPTIONS)
+    if unknown:
+        raise ValueError(
+            f"unknown option {', '.join(unknown)}; these are known: {', '.join(sorted(_OPTIONS))}"
+        )
     return f"{scheme}:{urlunsplit(parts._replace(query=urlencode(query, safe='/')))}"

@@ -7,7 +7,7 @@ import typer
 
 from contracts.labels import Label
 
-data = typer.Typer(no_args_is_help=True)
+data = typer.Typer(no_args_is_help=True, add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, Self
 from uuid import UUID
 
 from pydantic import (
@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     FiniteFloat,
     ValidationError,
+    model_validator,
 )
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,6 +27,8 @@ from records.tables.prediction_logs import SENDER_LENGTH, PredictionLog
 from records.tables.registry import NAME_LENGTH, REQUEST_ID_LENGTH, VERSION_LENGTH
 
 _ROWS_PER_STATEMENT: Final = 1000
+_STATISTICS_MAX: Final = 100
+_FLOAT32_MAX: Final = (2 - 2**-23) * 2.0**127
 
 
 def _cleaned(value: Any) -> Any:
@@ -36,12 +39,15 @@ Clean = Annotated[str, BeforeValidator(_cleaned)]
 """Text as its column will hold it: a lone surrogate would fail before it got there."""
 Version = Annotated[Clean, Field(min_length=1, max_length=VERSION_LENGTH)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Float32 = Annotated[float, Field(ge=-_FLOAT32_MAX, le=_FLOAT32_MAX, allow_inf_nan=False)]
+StatisticName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=VERSION_LENGTH)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class NewPrediction(BaseModel):
-    """One answer to be remembered, checked when it is made; the fields are columns of `prediction_logs`.
+    """One answer to be remembered; the fields are columns of `prediction_logs`.
 
+    It is checked when it is made, against all that the table refuses, so that none fails the batch it is in.
     It goes through JSON and back unchanged (`model_dump_json`, `model_validate_json`), for a spool on disk.
     """
 
@@ -57,14 +63,22 @@ class NewPrediction(BaseModel):
     sender: Clean | None = Field(default=None, max_length=SENDER_LENGTH)
     sender_domain: Clean | None = Field(default=None, max_length=SENDER_LENGTH)
     subject_sha256: Sha256 | None = None
-    numeric: Annotated[tuple[FiniteFloat, ...], Field(max_length=NUMBERS_MAX)]
-    text_statistics: dict[str, FiniteFloat] = Field(default_factory=dict)
+    numeric: tuple[Float32, ...] = Field(max_length=NUMBERS_MAX)
+    text_statistics: dict[StatisticName, FiniteFloat] = Field(
+        default_factory=dict, max_length=_STATISTICS_MAX
+    )
     probability: Probability
     threshold: Probability | None = None
-    label: Version
+    label: Clean = Field(pattern=r"\S", max_length=VERSION_LENGTH)
     latency_seconds: float = Field(ge=0, allow_inf_nan=False)
-    defaulted_features: int = Field(default=0, ge=0)
+    defaulted_features: int = Field(default=0, ge=0, le=NUMBERS_MAX)
     shadow_of: Clean | None = Field(default=None, max_length=REQUEST_ID_LENGTH)
+
+    @model_validator(mode="after")
+    def _is_no_shadow_of_itself(self) -> Self:
+        if self.shadow_of == self.request_id:
+            raise ValueError("shadow_of names the prediction itself")
+        return self
 
     @classmethod
     def checked(cls, **values: Any) -> "NewPrediction":
@@ -76,7 +90,10 @@ class NewPrediction(BaseModel):
         try:
             return cls(**values)
         except ValidationError as exc:
-            reasons = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in exc.errors())
+            # Of the place only the field: below it are names that came with the message.
+            reasons = "; ".join(
+                f"{', '.join(map(str, item['loc'][:1]))}: {item['msg']}" for item in exc.errors()
+            )
             raise RecordRejected(f"This prediction cannot be stored: {reasons}.") from exc
 
 

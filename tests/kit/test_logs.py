@@ -16,12 +16,15 @@ def stream() -> Iterator[io.StringIO]:
     """A configured log in memory; the former root handlers come back afterwards."""
     root = logging.getLogger()
     former, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in logs.PACKAGES}
     root.handlers = []
     written = io.StringIO()
     logs.configure(stream=written)
     yield written
     root.handlers = former
     root.setLevel(level)
+    for name, of_package in levels.items():
+        logging.getLogger(name).setLevel(of_package)
     structlog.reset_defaults()
 
 
@@ -48,6 +51,24 @@ def test_records_of_the_standard_library_take_the_same_form(stream: io.StringIO)
     logging.getLogger("uvicorn").warning("port %d is taken", 80)
     line = json.loads(stream.getvalue())
     assert (line["event"], line["level"], line["logger"]) == ("port 80 is taken", "warning", "uvicorn")
+
+
+def test_libraries_are_heard_from_warning_on_and_we_from_info_on(stream: io.StringIO) -> None:
+    """The steps of a migration are not our reader's business; what goes wrong in them is."""
+    logging.getLogger("alembic.runtime").info("Running upgrade")
+    logging.getLogger("alembic.runtime").warning("Table is gone")
+    structlog.get_logger("records.migrate").info("upgraded")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == [
+        "Table is gone",
+        "upgraded",
+    ]
+
+
+def test_libraries_are_heard_wholly_at_debug(stream: io.StringIO) -> None:
+    """Whoever looks for a fault asks for everything."""
+    logs.configure(level="DEBUG", stream=stream)
+    logging.getLogger("alembic.runtime").debug("Running upgrade")
+    assert "Running upgrade" in stream.getvalue()
 
 
 def test_the_stack_of_an_exception_is_structured(stream: io.StringIO) -> None:

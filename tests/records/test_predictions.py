@@ -1,6 +1,7 @@
 """Predictions are written once, however often they are sent, and read back fast and whole."""
 
 import asyncio
+import sys
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,14 @@ async def test_what_was_answered_is_found_by_request_id(records: Records) -> Non
         {"request_id": " "},
         {"message_sha256": "Dear friend"},
         {"body": "Dear friend"},
+        {"text_statistics": {"Dear friend": 1.0}},
+        {"text_statistics": {"tokens": float("nan")}},
+        {"text_statistics": {f"n{number}": 1.0 for number in range(101)}},
+        {"numeric": (1e39,)},
+        {"numeric": (0.0,) * 5000},
+        {"label": " "},
+        {"shadow_of": "request-0"},
+        {"defaulted_features": 2**40},
         {"created_at": NOON.replace(tzinfo=None)},
     ],
 )
@@ -92,6 +101,20 @@ def test_a_wrong_prediction_is_refused_where_it_is_made(wrong: dict[str, Any]) -
     with pytest.raises(RecordRejected, match=next(iter(wrong))) as refusal:
         prediction(**wrong)
     assert "Dear friend" not in refusal.value.message
+
+
+async def test_the_gateway_writes_without_numpy() -> None:
+    """Its image holds none: what it calls imports none."""
+    program = (
+        "import sys, records.engine, records.migrate, records.settings\n"
+        "from records.repositories import alerts, deliveries, deployments, feedback, metrics\n"
+        "from records.repositories import predictions, runs\n"
+        "print(sorted({'numpy', 'pandas'} & set(sys.modules)))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program), stdout=asyncio.subprocess.PIPE
+    )
+    assert (await process.communicate())[0] == b"[]\n"
 
 
 async def test_the_window_is_of_one_version_in_one_environment(records: Records) -> None:

@@ -184,6 +184,18 @@ async def test_every_environment_column_takes_the_contract_and_nothing_else(
     assert set(re.findall(r"'([^']*)'", rule)) == {str(word) for word in allowed}
 
 
+def test_alembic_itself_finds_nothing_to_write(address: str) -> None:
+    """The way in for developers: `alembic check` on the database of RECORDS_URL."""
+    done = subprocess.run(
+        [sys.executable, "-m", "alembic", "-c", migrate.MIGRATIONS / "alembic.ini", "check"],
+        env={"RECORDS_URL": address, "PATH": ""},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "No new upgrade operations detected" in done.stdout
+
+
 def test_no_database_is_made_by_asking(tmp_path: Path) -> None:
     """`current` on a fresh machine leaves no empty file behind."""
 

@@ -51,6 +51,12 @@ def test_another_database_is_refused_with_the_two_that_are_known(
     assert "hunter2" not in refusal.value.message
 
 
+def test_an_option_that_the_driver_does_not_know_is_refused() -> None:
+    """Here, and not as a TypeError at the first connection."""
+    with pytest.raises(ValueError, match="unknown option channel_binding; these are known: host, port"):
+        normalised("postgresql://u@host/db?sslmode=require&channel_binding=require")
+
+
 def test_a_setting_never_shows_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
     """Printing the settings is safe."""
     monkeypatch.setenv("RECORDS_URL", "postgresql://u:hunter2@host/db")

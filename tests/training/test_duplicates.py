@@ -77,9 +77,9 @@ def test_equal_texts_of_the_corpus_are_always_in_one_cluster(
     assert max(Counter(corpus_clusters.names).values()) < 60
 
 
-def test_near_copies_are_hardly_ever_missed(corpus: pa.Table) -> None:
-    """Against every pair compared exactly, the index finds 99 % of the pairs of 800 spam messages."""
-    spam = corpus.filter(pa.compute.equal(corpus["label"], "spam")).slice(0, 800)
+def test_near_copies_are_not_missed(corpus: pa.Table) -> None:
+    """Against every pair compared exactly, the index misses none of the pairs of 500 spam messages."""
+    spam = corpus.filter(pa.compute.equal(corpus["label"], "spam")).slice(0, 500)
     ids = spam["sha256"].to_pylist()
     shingles = [duplicates._shingles(extract(parse(raw)).text) for raw in spam["raw"].to_pylist()]
     names = cluster(ids, [extract(parse(raw)).text for raw in spam["raw"].to_pylist()])
@@ -90,9 +90,8 @@ def test_near_copies_are_hardly_ever_missed(corpus: pa.Table) -> None:
         if 0.8 <= len(shingles[one]) / max(len(shingles[other]), 1) <= 1.25
         and duplicates._jaccard(shingles[one], shingles[other]) >= duplicates.THRESHOLD
     ]
-    together = sum(names[one] == names[other] for one, other in pairs)
-    assert len(pairs) > 100
-    assert together / len(pairs) >= 0.99
+    assert len(pairs) > 20
+    assert [pair for pair in pairs if names[pair[0]] != names[pair[1]]] == []
 
 
 def test_clusters_are_kept_until_the_data_or_the_code_changes(tmp_path: Path) -> None:

@@ -25,12 +25,14 @@ from training.corpus.fingerprint import fingerprint
 THRESHOLD: Final = 0.8
 """Jaccard similarity of two messages' shingles from which on they are near copies."""
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raise it when the same messages would come to other clusters: cached ones are then made anew."""
 
 _SHINGLE_TOKENS: Final = 3
 _PERMUTATIONS: Final = 128
-# Candidates cost little, as each is compared exactly: so misses weigh more than false alarms.
+# Candidates cost little, as each is compared exactly, and a missed pair may part two copies. Of 1,837 near
+# pairs of the reference corpus 0.8 misses 10, and 0.7 none, in the same time.
+_CANDIDATE_THRESHOLD: Final = 0.7
 _MISS_WEIGHTS: Final = (0.1, 0.9)
 _KEY: Final = b"sluice.clusters"
 _WAIT_SECONDS: Final = 600
@@ -86,7 +88,7 @@ def cluster(ids: Sequence[str], texts: Sequence[str]) -> list[str]:
     messages say nothing does not make them copies.
     """
     shingles = {identity: _shingles(text) for identity, text in zip(ids, texts, strict=True)}
-    index = MinHashLSH(threshold=THRESHOLD, num_perm=_PERMUTATIONS, weights=_MISS_WEIGHTS)
+    index = MinHashLSH(threshold=_CANDIDATE_THRESHOLD, num_perm=_PERMUTATIONS, weights=_MISS_WEIGHTS)
     forest = _Forest(shingles)
     for identity in tracked(sorted(shingles), "Comparing messages", len(shingles)):
         own = shingles[identity]
