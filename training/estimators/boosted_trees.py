@@ -80,8 +80,8 @@ class BoostedTrees:
 
     def probabilities(self, matrix: Matrix) -> Matrix:
         """Returns float32 [N, 2]."""
-        spam = np.asarray(self.booster.predict(self._rows(matrix)), dtype=np.float32)
-        return np.stack([1 - spam, spam], axis=1)
+        last = np.asarray(self.booster.predict(self._rows(matrix)), dtype=np.float32)
+        return np.stack([1 - last, last], axis=1)
 
     def contributions(self, matrix: Matrix) -> Matrix:
         """Returns what each feature adds to the log odds of the last class, float32 [N, F].
