@@ -3,12 +3,13 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.pipelines.conftest import sluice
+from tests.pipelines.conftest import Asked, sluice
 
 pytestmark = pytest.mark.xdist_group("ray")
 
@@ -25,13 +26,7 @@ def fetched(home: Path, folder: Path, label: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def nothing_is_registered(home: Path) -> bool:
-    """Whether the registry of a home holds no version at all."""
-    answer = sluice(home, "model", "list", "--json")
-    return answer.returncode == 0 and json.loads(answer.stdout) == []
-
-
-def test_a_corpus_of_one_class_is_refused_before_anything_is_learnt(tmp_path: Path) -> None:
+def test_a_corpus_of_one_class_is_refused_before_anything_is_learnt(tmp_path: Path, asked: Asked) -> None:
     """The corpus' own gate says so, with every reason, and the exit code of a refusal."""
     home = tmp_path / "home"
     fetched(home, tmp_path / "mail", "ham")
@@ -39,8 +34,8 @@ def test_a_corpus_of_one_class_is_refused_before_anything_is_learnt(tmp_path: Pa
     assert answer.returncode == 3, answer.stderr
     assert "✗ validate" in answer.stderr
     assert "TRAINING_MIN_CLASS_SHARE" in answer.stderr
-    assert nothing_is_registered(home)
-    listed = json.loads(sluice(home, "pipeline", "list", "--json").stdout)
+    assert asked(home, "model", "list", "--json") == []
+    listed = asked(home, "pipeline", "list", "--json")
     assert [run["status"] for run in listed] == ["refused"]
     assert any("TRAINING_MIN_CLASS_SHARE" in reason for reason in listed[0]["reasons"])
 
@@ -51,12 +46,12 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
-        ("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)), capture_output=True, check=False
+        ("/bin/mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)), capture_output=True, check=False
     )
     if mounted.returncode != 0:
         pytest.skip("this user may not mount a tmpfs")
     yield folder
-    subprocess.run(("umount", "-l", str(folder)), check=True)
+    subprocess.run(("/bin/umount", "-l", str(folder)), check=True)
 
 
 def test_a_disk_that_fills_is_one_sentence(tiny_disk: Path, tmp_path: Path) -> None:
@@ -75,8 +70,6 @@ def test_a_disk_that_fills_is_one_sentence(tiny_disk: Path, tmp_path: Path) -> N
         "perform(Features(workload='iris', seed=0, evaluation_seeds=(0, 1)),"
         " {'validate': other + '/validate'}, str(disk / 'features'))\n"
     )
-    import sys
-
     run = tmp_path / "run"
     (run / "logs").mkdir(parents=True)
     done = subprocess.run(
