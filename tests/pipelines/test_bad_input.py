@@ -26,18 +26,38 @@ def fetched(home: Path, folder: Path, label: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_corpus_of_one_class_is_refused_before_anything_is_learnt(tmp_path: Path, asked: Asked) -> None:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a corpus that nothing can be learnt from."""
+    folder = tmp_path_factory.mktemp("bad")
+    fetched(folder / "home", folder / "mail", "ham")
+    return folder / "home"
+
+
+def test_a_corpus_of_one_class_is_refused_before_anything_is_learnt(home: Path, asked: Asked) -> None:
     """The corpus' own gate says so, with every reason, and the exit code of a refusal."""
-    home = tmp_path / "home"
-    fetched(home, tmp_path / "mail", "ham")
     answer = sluice(home, "pipeline", "run", "--trials", "1")
     assert answer.returncode == 3, answer.stderr
     assert "✗ validate" in answer.stderr
     assert "TRAINING_MIN_CLASS_SHARE" in answer.stderr
     assert asked(home, "model", "list", "--json") == []
-    listed = asked(home, "pipeline", "list", "--json")
-    assert [run["status"] for run in listed] == ["refused"]
-    assert any("TRAINING_MIN_CLASS_SHARE" in reason for reason in listed[0]["reasons"])
+    latest = asked(home, "pipeline", "list", "--json")[0]
+    assert latest["status"] == "refused"
+    assert any("TRAINING_MIN_CLASS_SHARE" in reason for reason in latest["reasons"])
+
+
+def test_a_corrupt_corpus_is_told_and_not_quietly_replaced(home: Path, asked: Asked) -> None:
+    """The first step fails with what to do; the public corpus does not take the place of one's own."""
+    corpus = home / "corpus" / "corpus.parquet"
+    corpus.write_bytes(corpus.read_bytes()[:-50])
+    damaged = corpus.read_bytes()
+    answer = sluice(home, "pipeline", "run", "--trials", "1")
+    assert answer.returncode == 1, answer.stderr
+    assert "is damaged" in answer.stderr
+    assert "sluice data fetch" in answer.stderr
+    assert corpus.read_bytes() == damaged
+    assert asked(home, "pipeline", "list", "--json")[0]["status"] == "failed"
+    assert asked(home, "model", "list", "--json") == []
 
 
 @pytest.fixture
