@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from tests.training.ray_head import AUTHENTICATED, TOKEN, Head, cluster, free_ports
+from tests.training.ray_head import TOKEN, Head, authenticate, cluster, free_ports
 from tests.training.small_workload import BoostedEstimator, dataset, split, workload
 from training.fit import FitPlan, fit
 from training.jobs import (
@@ -54,9 +54,7 @@ print("value", result.value)
 def head() -> Iterator[Head]:
     """Two nodes with one CPU each, with a token."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in AUTHENTICATED.items():
-            patch.setenv(name, value)
-        patch.delenv("RAY_ADDRESS", raising=False)
+        authenticate(patch)
         with cluster(2) as found:
             yield found
 

@@ -8,7 +8,7 @@ import pytest
 
 from kit.errors import UsageError
 from kit.files import Locked, locked
-from tests.training.ray_head import AUTHENTICATED
+from tests.training.ray_head import authenticate
 from tests.training.small_workload import BoostedEstimator, CentroidEstimator, dataset, split, workload
 from training.featurising import Fold
 from training.folds import TooFewRows, folds
@@ -29,9 +29,7 @@ SETTINGS = TrainingSettings(ray_cpus=2, search_grace_rounds=4, search_reduction=
 def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """One private Ray for all tests of this module: its start takes most of their time."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in AUTHENTICATED.items():
-            patch.setenv(name, value)
-        patch.delenv("RAY_ADDRESS", raising=False)
+        authenticate(patch)
         with opened(SETTINGS, log=tmp_path_factory.mktemp("ray") / "ray.log") as cpus:
             yield cpus
 
