@@ -11,7 +11,11 @@ import pytest
 
 from tests.pipelines.conftest import Asked, sluice
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = [
+    pytest.mark.xdist_group("ray"),
+    # MLflow's mapping of its tables, under SQLAlchemy 2.1.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*"),
+]
 
 MAIL = "From: ann@example.org\nSubject: Hi {n}\nDate: 0{d} Oct 2002 10:00:00 +0200\n\nHello {n} there\n"
 

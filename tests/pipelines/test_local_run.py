@@ -24,8 +24,8 @@ from training.versions import Standing
 
 pytestmark = [
     pytest.mark.xdist_group("ray"),
+    # MLflow's mapping of its tables, under SQLAlchemy 2.1.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*"),
-    pytest.mark.filterwarnings("ignore::UserWarning:mlflow.*"),
 ]
 
 AGAIN = ("pipeline", "run", "--workload", "iris", "--trials", "2")
