@@ -106,7 +106,8 @@ class Parity(_Document):
     single_rows: int = Field(ge=0)
     """Rows that were also asked alone."""
     max_feature_difference: float | None = Field(ge=0)
-    """Of the feature matrix, exported against the library it was fitted with; None if there is only one."""
+    """Of the feature matrix, exported against the library it was fitted with; of values above 1 the share.
+    None where only one library computes it."""
     estimator_seconds_per_row: float = Field(gt=0)
     onnx_seconds_per_row: float = Field(gt=0)
     onnx_batch_seconds_per_row: float = Field(gt=0)

@@ -45,7 +45,7 @@ def root() -> None:
 
 
 @pipeline.command(
-    epilog="Examples: sluice pipeline run · sluice pipeline run --workload iris --trials 2 · "
+    epilog="Examples: sluice pipeline run · sluice pipeline run --workload NAME --trials 2 · "
     "sluice pipeline run --from-step evaluate. Exit code 3 means refused: the reasons are printed."
 )
 def run(
@@ -130,7 +130,7 @@ def compile_pipeline(
 
 @pipeline.command(
     epilog="Examples: sluice pipeline submit --endpoint https://kubeflow.example.org/pipeline --wait · "
-    "PIPELINES_TOKEN_FILE=token sluice pipeline submit --workload iris --trials 5"
+    "PIPELINES_TOKEN_FILE=token sluice pipeline submit --workload NAME --trials 5"
 )
 def submit(
     workload: WorkloadOption = DEFAULT,

@@ -4,6 +4,7 @@ The order keeps the promises: one run at a time, the registry answers before any
 in the records before its first step, and its end is written however it ends.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -30,6 +31,7 @@ from training.registry import Registry
 from training.settings import TrainingSettings
 from training.versions import RunState
 
+REQUEST: Final = "request.json"
 SUMMARY: Final = "summary.json"
 _POLL_SECONDS: Final = 0.1
 
@@ -122,18 +124,40 @@ def run_pipeline(home: Home, request: Request, on_event: OnEvent) -> dict[str, A
 def _begun(home: Home, request: Request, training: TrainingSettings, tracking: Registry) -> Run:
     identity = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     folder = home.root / RUNS / identity
-    (folder / LOGS).mkdir(parents=True)
     arguments = request.arguments(training)
-    write_text(folder / "request.json", json.dumps(arguments, indent=1) + "\n")
-    run_records.begin(
-        identity,
-        request.workload,
-        arguments,
-        trigger=request.trigger,
-        trigger_reason=request.trigger_reason,
-    )
     tags = {"trigger": request.trigger.value}
-    return Run(identity, folder, tracking.begin_run(request.workload, identity, run=identity, tags=tags))
+    run = Run(identity, folder, tracking.begin_run(request.workload, identity, run=identity, tags=tags))
+    try:
+        run_records.begin(
+            identity,
+            request.workload,
+            arguments,
+            trigger=request.trigger,
+            trigger_reason=request.trigger_reason,
+        )
+        close_abandoned(home)
+        (folder / LOGS).mkdir(parents=True)
+        write_text(folder / REQUEST, json.dumps(arguments, indent=1) + "\n")
+    except BaseException:
+        tracking.end_run(run.mlflow_run_id, RunState.FAILED)
+        raise
+    return run
+
+
+def close_abandoned(home: Home) -> None:
+    """Writes that the runs of this home whose command was killed have failed; call it under the lock.
+
+    A run that has a request and no summary was begun and never closed, and under the lock none is under way.
+    """
+    for folder in sorted((home.root / RUNS).glob("*/")):
+        if not (folder / REQUEST).exists() or (folder / SUMMARY).exists():
+            continue
+        request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+        outcome = run_records.Outcome(status=RunStatus.FAILED, reasons=["The command was killed."])
+        with contextlib.suppress(run_records.RunUnknown):
+            run_records.finish(folder.name, request["workload"], outcome)
+        told = {"run": folder.name, "workload": request["workload"], "status": RunStatus.FAILED.value}
+        write_text(folder / SUMMARY, json.dumps({**told, "reasons": list(outcome.reasons)}, indent=1) + "\n")
 
 
 def _followed(
@@ -242,7 +266,7 @@ class _Closing:
                 reasons=[str(reason)[:2000] for reason in reasons],
                 mlflow_run_id=run.mlflow_run_id,
                 model_version=version,
-                data_fingerprint=figures.get("features", {}).get("data"),
+                data_fingerprint=str(figures.get("features", {}).get("data", ""))[-64:] or None,
                 schema_digest=workloads.find(self._request.workload).contract.schema_digest,
             ),
         )

@@ -22,7 +22,7 @@ def root() -> None:
     """List, show and compare model versions."""
 
 
-@model.command(name="list", epilog="Examples: sluice model list · sluice model list --workload iris --json")
+@model.command(name="list", epilog="Examples: sluice model list · sluice model list --workload NAME --json")
 def list_versions(workload: WorkloadOption = DEFAULT, as_json: AsJson = False) -> None:
     """List the versions of a model, newest first: standing, aliases, figures, and why it was refused."""
     from kit.home import home

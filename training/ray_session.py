@@ -49,6 +49,7 @@ _MANNERS: Final = {
 # The only way to make Ray listen on 127.0.0.1 under Linux, where it replaces loopback by the first address of
 # the machine otherwise. Read when ray is imported.
 _LOOPBACK: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+_AUTH_MODE: Final = "RAY_AUTH_MODE"  # set by ray.init
 _TOKEN: Final = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 
 
@@ -145,8 +146,8 @@ def _started(settings: TrainingSettings, kept_logs: Path) -> Iterator[None]:
 
 
 def _password() -> dict[str, str]:
-    # Ray keeps a token below the user's home unless it is given one.
-    return {} if _TOKEN in os.environ else {"RAY_AUTH_MODE": "token", _TOKEN: _token_of_this_process()}
+    # Ray keeps a token below the user's home unless it is given one; that there is one turns the check on.
+    return {} if _TOKEN in os.environ else {_TOKEN: _token_of_this_process()}
 
 
 @functools.cache
@@ -174,7 +175,7 @@ def _keep(folder: Path, kept_logs: Path) -> None:
 
 @contextlib.contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    former = {name: os.environ.get(name) for name in values}
+    former = {name: os.environ.get(name) for name in (*values, _AUTH_MODE)}
     os.environ.update(values)
     try:
         yield

@@ -35,7 +35,7 @@ class TrialWork:
     labels: tuple[tuple[Labels, Labels], ...]
     """Of the rows to fit on and to judge on, for each fold."""
     rungs: frozenset[int]
-    """The rounds at which trials are compared; only they are reported, because a report costs 10 ms."""
+    """The rounds at which trials are compared; only they are reported: each is a round trip."""
 
 
 def run(point: Mapping[str, Any], work: TrialWork) -> None:

@@ -8,7 +8,20 @@ import pytest
 
 from cli.main import COMMANDS, Lazy, main
 
-HEAVY = ("pandas", "numpy", "pyarrow", "feast", "sqlalchemy", "sklearn", "matplotlib", "pandera", "httpx")
+HEAVY = (
+    "pandas",
+    "numpy",
+    "pyarrow",
+    "feast",
+    "sqlalchemy",
+    "sklearn",
+    "matplotlib",
+    "pandera",
+    "httpx",
+    "kfp",
+    "mlflow",
+    "ray",
+)
 
 
 def run(arguments: list[str]) -> int:
@@ -19,7 +32,15 @@ def run(arguments: list[str]) -> int:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["data", "--help"], ["features", "--help"], ["records", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["data", "--help"],
+        ["features", "--help"],
+        ["records", "--help"],
+        ["pipeline", "run", "--help"],
+        ["model", "--help"],
+    ],
 )
 def test_help_loads_no_heavy_library(arguments: list[str]) -> None:
     """Help answers at once because nothing behind a command is imported for it."""

@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from cli.main import main
 
 COMMAND = (sys.executable, "-c", "from cli.main import main; main()")
 
@@ -41,6 +43,29 @@ def sluice(
         check=False,
         timeout=timeout_seconds,
     )
+
+
+Asked = Callable[..., Any]
+"""Runs one command that only reads, in this process, and returns its JSON."""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Asked:
+    """Commands that only read need no process of their own, and MLflow is imported once."""
+
+    def ask(home: Path, *arguments: str) -> Any:
+        for name in list(os.environ):
+            if name not in environment(home):
+                monkeypatch.delenv(name)
+        for name, value in environment(home).items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main(arguments)
+        told = json.loads(capsys.readouterr().out)
+        return told if left.value.code == 0 else (int(left.value.code or 0), told)
+
+    return ask
 
 
 class Finished:

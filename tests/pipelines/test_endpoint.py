@@ -1,6 +1,7 @@
 """Kubeflow Pipelines over HTTP: what is sent, what is waited for, and how each failure is told."""
 
 import socket
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -17,7 +18,7 @@ from pipelines.endpoint import (
 from pipelines.settings import PipelinesSettings
 from tests.pipelines.conftest import FakeKubeflow
 
-PIPELINE = {"pipeline_spec": {"root": {}}, "platform_spec": {"platforms": {}}}
+PIPELINE: dict[str, Any] = {"pipeline_spec": {"root": {}}, "platform_spec": {"platforms": {}}}
 
 
 def settings(kubeflow: FakeKubeflow, **more: object) -> PipelinesSettings:

@@ -3,30 +3,29 @@
 One run ends well; the others begin from its outputs, so that each costs only the steps that it is about.
 """
 
-import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
+from contracts.environments import Environment
 from kit.files import locked
 from kit.home import Home
 from pipelines.task import RUNS
-from tests.pipelines.conftest import COMMAND, Finished, environment, sluice
+from tests.pipelines.conftest import COMMAND, Asked, Finished, environment, sluice
 from training import bundle, registry
 from training.registry import Registry
 from training.versions import Standing
 
 pytestmark = [
     pytest.mark.xdist_group("ray"),
+    # MLflow's mapping of its tables, under SQLAlchemy 2.1.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*"),
-    pytest.mark.filterwarnings("ignore::UserWarning:mlflow.*"),
 ]
 
 AGAIN = ("pipeline", "run", "--workload", "iris", "--trials", "2")
@@ -39,14 +38,6 @@ def tracking(finished: Finished) -> Iterator[Registry]:
     yield registry.opened(Home(finished.home))
     if former is not None:
         os.environ[registry.TRACKING_URI] = former
-
-
-def runs_of(home: Path) -> list[dict[str, Any]]:
-    """What `sluice pipeline list` says."""
-    answer = sluice(home, "pipeline", "list", "--json")
-    assert answer.returncode == 0, answer.stderr
-    found: list[dict[str, Any]] = json.loads(answer.stdout)
-    return found
 
 
 def test_a_run_ends_with_a_certified_registered_version_in_staging(
@@ -72,9 +63,9 @@ def test_every_trial_is_a_nested_run(finished: Finished, tracking: Registry) -> 
     assert all(0 < trial["metrics"]["f1"] <= 1 for trial in trials if trial["state"] == "FINISHED")
 
 
-def test_the_run_stands_in_the_records_with_figures_and_version(finished: Finished) -> None:
+def test_the_run_stands_in_the_records_with_figures_and_version(finished: Finished, asked: Asked) -> None:
     """What `sluice pipeline list` shows is what the run said."""
-    first = runs_of(finished.home)[-1]
+    first = asked(finished.home, "pipeline", "list", "--json")[-1]
     assert (first["run"], first["status"]) == (finished.summary["run"], "accepted")
     assert first["version"] == finished.summary["version"]
     assert first["figures"]["f1"] == finished.summary["figures"]["f1"]
@@ -90,29 +81,26 @@ def test_the_summary_leads_to_bundle_report_and_logs(finished: Finished) -> None
     assert {path.stem for path in Path(links["logs"]).glob("*.log")} >= {"runner", "search", "gate", "stage"}
 
 
-def test_the_commands_of_the_model_tell_the_same(finished: Finished) -> None:
+def test_the_commands_of_the_model_tell_the_same(finished: Finished, asked: Asked) -> None:
     """List, show and diff, on what the run registered."""
-    listed = json.loads(sluice(finished.home, "model", "list", "--workload", "iris", "--json").stdout)
-    assert listed[-1]["standing"] == "eligible"
-    shown = sluice(finished.home, "model", "show", "staging", "--workload", "iris", "--json")
-    told = json.loads(shown.stdout)
+    home, of = finished.home, ("--workload", "iris", "--json")
+    assert asked(home, "model", "list", *of)[-1]["standing"] == "eligible"
+    told = asked(home, "model", "show", "staging", *of)
     assert told["figures"]["mean_f1"] == pytest.approx(finished.summary["figures"]["f1"], abs=1e-4)
     assert told["certificate"]["rows"] == 150
-    version = told["version"]
-    diff = sluice(finished.home, "model", "diff", version, version, "--workload", "iris", "--json")
-    same = json.loads(diff.stdout)
+    same = asked(home, "model", "diff", told["version"], "staging", *of)
     assert same["parameters"] == same["data"] == []
     assert all(row["difference"] == 0 for row in same["figures"])
-    unknown = sluice(finished.home, "model", "show", "99", "--workload", "iris")
-    assert unknown.returncode == 1
-    assert "version 99 of iris" in unknown.stderr
+    code, problem = asked(home, "model", "show", "99", *of)
+    assert (code, problem["code"]) == (1, "version_missing")
+    assert "version 99 of iris" in problem["detail"]
 
 
 def test_a_refusal_by_the_gate_is_exit_3_with_reasons_and_moves_nothing(
-    finished: Finished, tracking: Registry
+    finished: Finished, tracking: Registry, asked: Asked
 ) -> None:
     """The version is registered with its reasons; staging stays where it was."""
-    before = tracking.pointed("iris", registry.Environment.STAGING)
+    before = tracking.pointed("iris", Environment.STAGING)
     answer = sluice(finished.home, *AGAIN, "--from-step", "register", TRAINING_GATE_MAX_ROW_SECONDS="1e-9")
     assert answer.returncode == 3, answer.stderr
     assert "One row takes" in answer.stderr
@@ -121,8 +109,8 @@ def test_a_refusal_by_the_gate_is_exit_3_with_reasons_and_moves_nothing(
     refused = tracking.versions("iris")[0]
     assert refused.standing is Standing.REFUSED
     assert "One row takes" in refused.reasons[0]
-    assert tracking.pointed("iris", registry.Environment.STAGING) == before
-    latest = runs_of(finished.home)[0]
+    assert tracking.pointed("iris", Environment.STAGING) == before
+    latest = asked(finished.home, "pipeline", "list", "--json")[0]
     assert (latest["status"], latest["version"]) == ("refused", refused.version)
     assert "One row takes" in latest["reasons"][0]
 
@@ -169,7 +157,7 @@ def test_an_unknown_workload_or_step_is_wrong_usage(tmp_path: Path) -> None:
     assert not (tmp_path / RUNS).exists()
 
 
-def test_ctrl_c_stops_everything_and_the_run_is_closed(finished: Finished) -> None:
+def test_ctrl_c_stops_everything_and_the_run_is_closed(finished: Finished, asked: Asked) -> None:
     """SIGINT to the real command while Ray searches: no process of the run is left, and no version made."""
     versions = len(registry.opened(Home(finished.home)).versions("iris"))
     command = subprocess.Popen(
@@ -192,8 +180,8 @@ def test_ctrl_c_stops_everything_and_the_run_is_closed(finished: Finished) -> No
         process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     ]
     assert left == []
-    assert runs_of(finished.home)[0]["status"] == "failed"
-    assert runs_of(finished.home)[0]["reasons"] == ["Stopped in step search."]
+    assert asked(finished.home, "pipeline", "list", "--json")[0]["status"] == "failed"
+    assert asked(finished.home, "pipeline", "list", "--json")[0]["reasons"] == ["Stopped in step search."]
     assert len(registry.opened(Home(finished.home)).versions("iris")) == versions
 
 
@@ -201,7 +189,7 @@ def _family_at_search(command: "subprocess.Popen[bytes]", home: Path) -> list[ps
     """Waits until Ray works below the command, and returns every process there."""
     parent = psutil.Process(command.pid)
     for _ in range(1800):
-        family = parent.children(recursive=True)
+        family: list[psutil.Process] = parent.children(recursive=True)
         if any("raylet" in process.name() for process in family if process.is_running()):
             return family
         assert command.poll() is None

@@ -13,10 +13,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 TOKEN = "a-token-for-tests-that-is-long-enough"
 AUTHENTICATED = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 WAIT_SECONDS = 180
+
+
+def authenticate(patch: pytest.MonkeyPatch) -> None:
+    """Gives this process the token of the tests; Ray may have been imported without any before."""
+    for name, value in AUTHENTICATED.items():
+        patch.setenv(name, value)
+    patch.delenv("RAY_ADDRESS", raising=False)
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
 _FIRST = ("-m", "ray.scripts.scripts")
 # A further node of a cluster on loopback is what Ray refuses with the variable above, and what it puts on
 # another address without it: here it is told that 127.0.0.1 is meant.

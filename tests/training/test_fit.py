@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.ray_head import AUTHENTICATED
+from tests.training.ray_head import authenticate
 from tests.training.small_workload import BoostedEstimator, CentroidEstimator, dataset, split, workload
 from training.fit import FitFailed, FitPlan, WorkersUnsupported, fit
 from training.fit_worker import shard
@@ -23,9 +23,7 @@ SETTINGS = TrainingSettings(ray_cpus=2, worker_retries=1)
 def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One private Ray for all tests of this module."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in AUTHENTICATED.items():
-            patch.setenv(name, value)
-        patch.delenv("RAY_ADDRESS", raising=False)
+        authenticate(patch)
         with opened(SETTINGS, log=tmp_path_factory.mktemp("ray") / "ray.log"):
             yield
 

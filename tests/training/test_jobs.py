@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from tests.training.ray_head import AUTHENTICATED, TOKEN, Head, cluster, free_ports
+from tests.training.ray_head import TOKEN, Head, authenticate, cluster, free_ports
 from tests.training.small_workload import BoostedEstimator, dataset, split, workload
 from training.fit import FitPlan, fit
 from training.jobs import (
@@ -22,6 +22,7 @@ from training.jobs import (
     run_job,
     stop_job,
 )
+from training.ray_session import RayUnavailable, opened
 from training.settings import TrainingSettings
 
 pytestmark = pytest.mark.xdist_group("ray")
@@ -35,6 +36,7 @@ import sys
 from pathlib import Path
 from tests.training.small_workload import CentroidEstimator, dataset, split, workload
 from training.search import search
+from training.ray_session import RayUnavailable, opened
 from training.settings import TrainingSettings
 from training.trials import SearchPlan
 
@@ -52,9 +54,7 @@ print("value", result.value)
 def head() -> Iterator[Head]:
     """Two nodes with one CPU each, with a token."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in AUTHENTICATED.items():
-            patch.setenv(name, value)
-        patch.delenv("RAY_ADDRESS", raising=False)
+        authenticate(patch)
         with cluster(2) as found:
             yield found
 
@@ -161,6 +161,16 @@ def test_a_wrong_token_is_refused_with_what_to_set(head: Head) -> None:
     with pytest.raises(JobsRefused, match="does not accept the token") as caught:
         run_job(jobs_of(head, "another"), JobRequest(("true",)), on_line=print)
     assert caught.value.next_step == "Set TRAINING_RAY_JOBS_TOKEN."
+
+
+def test_a_cluster_that_is_away_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself would try for a minute and then end the process."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with (
+        pytest.raises(RayUnavailable, match="No Ray cluster answers"),
+        opened(TrainingSettings(), log=tmp_path / "log"),
+    ):
+        pytest.fail("opened")
 
 
 def test_a_head_that_is_away_is_told_at_once() -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from kit.errors import UsageError
 from kit.files import Locked, locked
-from tests.training.ray_head import AUTHENTICATED
+from tests.training.ray_head import authenticate
 from tests.training.small_workload import BoostedEstimator, CentroidEstimator, dataset, split, workload
 from training.featurising import Fold
 from training.folds import TooFewRows, folds
-from training.ray_session import RayUnavailable, opened
+from training.ray_session import opened
 from training.search import read_result, search, write_result
 from training.search_driver import SearchFailed
 from training.search_journal import JOURNAL, SearchDiffers
@@ -29,9 +29,7 @@ SETTINGS = TrainingSettings(ray_cpus=2, search_grace_rounds=4, search_reduction=
 def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """One private Ray for all tests of this module: its start takes most of their time."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in AUTHENTICATED.items():
-            patch.setenv(name, value)
-        patch.delenv("RAY_ADDRESS", raising=False)
+        authenticate(patch)
         with opened(SETTINGS, log=tmp_path_factory.mktemp("ray") / "ray.log") as cpus:
             yield cpus
 
@@ -172,9 +170,9 @@ def test_a_line_cut_off_by_a_kill_is_dropped_and_its_trial_run_again(
 
 
 def test_grouped_folds_are_averaged_and_leave_the_validation_rows_alone(
-    ray_session: int, tmp_path: Path
+    ray_session: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Three folds make three featurisers and three fits for each trial."""
+    """Three folds make three featurisers and three fits for each trial; the terminal stays empty."""
     result = search(
         workload(CentroidEstimator(tmp_path / "marks")),
         dataset(),
@@ -185,6 +183,8 @@ def test_grouped_folds_are_averaged_and_leave_the_validation_rows_alone(
     )
     assert len(marks(tmp_path, "fit")) == 3
     assert result.featurisers == 3
+    assert capfd.readouterr() == ("", "")
+    assert (tmp_path / "s" / "ray.log").exists()
     parts = folds(dataset(), split(1), count=3, seed=1)
     groups = dataset().groups
     for part in parts:
@@ -285,22 +285,6 @@ def test_time_is_up_before_any_trial_is_done(ray_session: int, tmp_path: Path) -
         )
 
 
-def test_nothing_of_ray_reaches_the_terminal(
-    ray_session: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Its lines are in a file; standard output stays free for results."""
-    search(
-        workload(CentroidEstimator(tmp_path / "marks")),
-        dataset(),
-        split(1),
-        SearchPlan(trials=1, seed=1),
-        storage=tmp_path / "s",
-        settings=SETTINGS,
-    )
-    assert capfd.readouterr() == ("", "")
-    assert (tmp_path / "s" / "ray.log").exists()
-
-
 def test_two_searches_in_one_folder_are_refused(tmp_path: Path) -> None:
     """Their trials would mix."""
     with locked(tmp_path / "s" / "search.lock", what="A search"), pytest.raises(Locked):
@@ -350,13 +334,3 @@ def test_an_empty_part_is_refused_and_a_whole_one_is_not() -> None:
     assert isinstance(fold, Fold)
     with pytest.raises(TooFewRows, match="validation"):
         folds(dataset(), whole._replace(validation=whole.validation[:0]), count=0, seed=1)
-
-
-def test_a_cluster_that_is_away_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray itself would try for a minute and then end the process."""
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    with (
-        pytest.raises(RayUnavailable, match="No Ray cluster answers"),
-        opened(SETTINGS, log=tmp_path / "log"),
-    ):
-        pytest.fail("opened")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.ray_head import authenticate
 from tests.training.small_workload import CentroidEstimator, dataset, split, workload
 from training.search import search
 from training.search_journal import JOURNAL
@@ -85,6 +86,7 @@ def test_a_killed_search_goes_on_without_losing_a_finished_trial(
     process.communicate()
     monkeypatch.delenv("SEARCH_OF_TEST")
     assert wait_until_gone(tmp_path) == []
+    authenticate(monkeypatch)
     kept = [json.loads(line) for line in (tmp_path / "storage" / JOURNAL).read_text().splitlines()[1:]]
     assert len(kept) >= 2
     total = len(kept) + 2

@@ -1,7 +1,9 @@
 """Text and numbers to one matrix: TF-IDF of chosen terms, then the numbers as they are.
 
 The text holds tokens with single spaces between, so scikit-learn and ONNX Runtime see the same tokens.
-`sublinear_tf` is not used: skl2onnx converts it wrongly (docs/model-quality.md).
+Weights are counts times idf, without a norm: over 500 chosen terms a norm says how many other chosen terms
+there are, and trees do better without it (docs/model-quality.md). `sublinear_tf` is not used: skl2onnx
+converts it wrongly (docs/bundle.md).
 """
 
 import json
@@ -109,4 +111,6 @@ def _vectoriser(terms: Sequence[str]) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     lengths = {term.count(" ") + 1 for term in terms}
-    return TfidfVectorizer(**TOKENS, vocabulary=list(terms), ngram_range=(min(lengths), max(lengths)))
+    return TfidfVectorizer(
+        **TOKENS, vocabulary=list(terms), ngram_range=(min(lengths), max(lengths)), norm=None
+    )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from training.estimators import boosted_trees
 from training.estimators.boosted_trees import BoostedTrees
@@ -24,6 +25,9 @@ class TextTrees:
     numbers: str
     number_names: tuple[str, ...]
     terms: int
+
+    fits_in_shards: ClassVar[bool] = True
+    """See training.workload.ShardedEstimator."""
 
     def featuriser_key(self, parameters: Parameters) -> tuple[str, int, int]:
         """Returns what of `parameters` the terms depend on."""

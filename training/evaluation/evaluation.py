@@ -94,10 +94,9 @@ def evaluate(
 
 
 def _own_model(run: Run, splits: Splits, given: tuple[Featuriser, Fitted] | None) -> Model:
-    validation = run.rows(splits.validation)
     if given is None:
-        return fitted_model(run, run.rows(splits.train), validation, seed=run.seed)
-    return with_threshold(run, *given, validation)
+        return fitted_model(run, splits, seed=run.seed)
+    return with_threshold(run, *given, run.rows(splits.validation), run.groups(splits.validation))
 
 
 def _by_time(run: Run) -> tuple[TimeOrdered | None, str | None]:

@@ -1,5 +1,6 @@
 """A model of one split: fitted on training rows, its threshold chosen on validation, asked on the rest."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -32,11 +33,15 @@ class Model:
     threshold: Threshold | None
 
 
-def fitted_model(run: Run, train: Rows, validation: Rows, *, seed: int) -> Model:
+def fitted_model(
+    run: Run, splits: Splits, *, seed: int, changed: Callable[[Rows], Rows] = lambda rows: rows
+) -> Model:
     """Returns a model whose featuriser and estimator have seen the training rows only.
 
-    Validation decides when to stop early, where the estimator does, and the threshold.
+    Validation decides when to stop early, where the estimator does, and the threshold. All rows go through
+    `changed` first.
     """
+    train, validation = changed(run.rows(splits.train)), changed(run.rows(splits.validation))
     estimator = run.workload.estimator
     featuriser = estimator.fit_featuriser(run.parameters, train)
     fitted = estimator.fit(
@@ -46,15 +51,17 @@ def fitted_model(run: Run, train: Rows, validation: Rows, *, seed: int) -> Model
         validation=(featuriser.matrix(validation.inputs), validation.labels),
         seed=seed,
     )
-    return with_threshold(run, featuriser, fitted, validation)
+    return with_threshold(run, featuriser, fitted, validation, run.groups(splits.validation))
 
 
-def with_threshold(run: Run, featuriser: Featuriser, fitted: Fitted, validation: Rows) -> Model:
-    """Returns a model that is fitted already, with its threshold chosen on `validation`."""
+def with_threshold(
+    run: Run, featuriser: Featuriser, fitted: Fitted, validation: Rows, groups: NDArray[np.str_]
+) -> Model:
+    """Returns a model that is fitted already, with its threshold chosen on `validation` and its `groups`."""
     if not run.workload.contract.is_binary:
         return Model(featuriser, fitted, None)
     scores = _probabilities(run, featuriser, fitted, validation)[:, 1]
-    return Model(featuriser, fitted, chosen(validation.labels, scores, run.settings))
+    return Model(featuriser, fitted, chosen(validation.labels, scores, groups, run.settings))
 
 
 def predictions_of(run: Run, model: Model, rows: Rows, groups: NDArray[np.str_]) -> Predictions:

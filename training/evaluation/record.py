@@ -53,7 +53,7 @@ def plain_figures(predictions: Predictions, classes: Sequence[str]) -> Figures:
 def _result(run: Run, seed: int, known: Model | None) -> SeedResult:
     splits = run.dataset.split(seed)
     check_split(run, splits, what=f"Split of seed {seed}")
-    model = known or fitted_model(run, run.rows(splits.train), run.rows(splits.validation), seed=seed)
+    model = known or fitted_model(run, splits, seed=seed)
     judged = predictions_of(run, model, run.rows(splits.test), run.groups(splits.test))
     return SeedResult(
         seed=seed,

@@ -23,9 +23,8 @@ def ablation_of(
     `whole` are the answers of the model that has everything, on the same test rows. The threshold of the
     other model is its own.
     """
-    train, validation, test = (without(run.rows(part)) for part in splits)
-    model = fitted_model(run, train, validation, seed=run.seed)
-    judged = predictions_of(run, model, test, whole.groups)
+    model = fitted_model(run, splits, seed=run.seed, changed=without)
+    judged = predictions_of(run, model, without(run.rows(splits.test)), whole.groups)
     return Ablation(
         name=name,
         figures=estimates(judged, run.classes, resamples=run.resamples),

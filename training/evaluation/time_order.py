@@ -20,7 +20,7 @@ def time_ordered(run: Run, splits: Splits) -> TimeOrdered:
     a bound for comparison: nobody has it when it is needed.
     """
     train, validation, test = (run.rows(part) for part in splits)
-    model = fitted_model(run, train, validation, seed=run.seed)
+    model = fitted_model(run, splits, seed=run.seed)
     held = predictions_of(run, model, validation, run.groups(splits.validation))
     future = predictions_of(run, model, test, run.groups(splits.test))
     trained, of_validation, actual = (
@@ -57,7 +57,7 @@ def _threshold_for_corrected(
     if model.threshold is None:
         return None
     scores = corrected(held.probabilities, trained, of_validation)[:, 1]
-    return chosen(held.labels, scores, run.settings)
+    return chosen(held.labels, scores, held.groups, run.settings)
 
 
 def _correction(

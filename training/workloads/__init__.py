@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kit.errors import UsageError
-from training.workload import Workload
+
+if TYPE_CHECKING:
+    from training.workload import Workload
 
 MODULES: Final[Mapping[str, str]] = MappingProxyType(
     {"spam-detector": "training.workloads.spam_detector", "iris": "training.workloads.iris"}
@@ -24,7 +26,7 @@ class UnknownWorkload(UsageError):
     title = "Unknown workload"
 
 
-def find(name: str) -> Workload:
+def find(name: str) -> "Workload":
     """Returns the workload of that name.
 
     Raises:
@@ -34,6 +36,8 @@ def find(name: str) -> Workload:
         raise UnknownWorkload(
             f"There is no workload {name!r}.", next_step=f"Choose one of: {', '.join(sorted(MODULES))}."
         )
+    from training.workload import Workload  # the commands list the names above without numpy
+
     found = import_module(MODULES[name]).workload()
     assert isinstance(found, Workload)  # noqa: S101 - the promise of the modules listed above
     return found

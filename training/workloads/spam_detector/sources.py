@@ -13,12 +13,21 @@ def fetch(home: Home) -> Mapping[str, Any]:
     """Returns what tells the corpus of this home from others; without one, the public one is fetched first.
 
     A corpus that is there stays, wherever it came from: `sluice data fetch` replaces it.
+
+    Raises:
+        CorpusMissing: there is one, and it is damaged: the public one must not quietly take its place.
     """
     from training.corpus import store
+    from training.corpus.errors import CorpusMissing
     from training.corpus.fetch import fetch as fetched
     from training.corpus.sources import named
 
     manifest = store.whole(home.corpus)
+    if manifest is None and store.read_manifest(home.corpus) is not None:
+        raise CorpusMissing(
+            f"The corpus in {home.corpus} is damaged: a file is not what its manifest promises.",
+            next_step="Fetch it again from where it came: sluice data fetch --from …",
+        )
     if manifest is None:
         settings = TrainingSettings.load()
         source = named(None, home.corpus / store.DOWNLOADS, settings)
