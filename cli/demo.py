@@ -41,6 +41,7 @@ STEPS: Final = (
         ("features", "lookup", "rssfeeds@spamassassin.taint.org", "--at", "2002-10-01"),
         "{numbers[sender_message_count]:.0f} earlier messages, spam ratio {numbers[sender_spam_ratio]:.3f}",
     ),
+    Step(("pipeline", "run", "--trials", "4"), "version {version} is in staging"),
 )
 
 
