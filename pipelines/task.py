@@ -16,7 +16,6 @@ from typing import Final
 from kit.errors import OperationalError, SluiceError, UsageError
 from kit.home import Home, home
 from kit.terminal import say
-from pipelines.closing import note_failure, open_run
 from pipelines.journal import Event, Failure, Journal, Kind
 from pipelines.settings import PipelinesSettings
 from training.steps import outputs
@@ -84,6 +83,8 @@ def perform(step: Step, inputs: Mapping[str, str], output: str) -> None:
 
 def _note(step: Step, run: str, failure: Failure) -> None:
     """Leaves a failure for the task that closes a run on a cluster."""
+    from pipelines.closing import note_failure
+
     try:
         note_failure(step.workload, run, failure)
     except SluiceError as error:
@@ -132,6 +133,9 @@ def _done(
         return Kind.REUSED, outputs.take(former, output).figures
     started = time.monotonic()
     if settings.run_folder is None and settings.run_id and step.name == ORDER[0]:
+        # Half of a task's start would go into this import, and a local run has no use for it.
+        from pipelines.closing import open_run
+
         open_run(step.workload, settings.run_id)
     figures = step.run(inputs, output, context)
     seconds = time.monotonic() - started

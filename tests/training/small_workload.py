@@ -158,6 +158,7 @@ class BoostedEstimator:
             num_boost_round=parameters["rounds"],
             evals=[] if validation is None else [(xgboost.DMatrix(*validation), "validation")],
             callbacks=[] if on_round is None else [Rounds()],
+            verbose_eval=False,
         )
         self._mark(f"whole-{parameters['learning_rate']!r}")
         return Model(Trees(booster), booster.num_boosted_rounds())

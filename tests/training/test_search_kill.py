@@ -70,7 +70,7 @@ def ray_processes_of(folder: Path) -> list[int]:
 
 def wait_until_gone(folder: Path) -> list[int]:
     """Returns the processes of this search that are still there after a while."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while (left := ray_processes_of(folder)) and time.monotonic() < until:
         time.sleep(0.2)
     return left
