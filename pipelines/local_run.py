@@ -292,7 +292,8 @@ class _Closing:
                     name: str(found)
                     for name, found in {
                         "bundle": _inside(run.output("export"), "bundle"),
-                        "report": _inside(run.output("evaluate"), "report"),
+                        "report": _inside(run.output("gate"), "report")
+                        or _inside(run.output("evaluate"), "report"),
                     }.items()
                     if found
                 },

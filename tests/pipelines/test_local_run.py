@@ -79,6 +79,7 @@ def test_the_summary_leads_to_bundle_report_and_logs(finished: Finished) -> None
     for name in ("folder", "logs", "bundle", "report"):
         assert Path(links[name]).is_dir(), name
     assert {path.stem for path in Path(links["logs"]).glob("*.log")} >= {"runner", "search", "gate", "stage"}
+    assert "## Gate: accepted" in (Path(links["report"]) / "model-card.md").read_text("utf-8")
 
 
 def test_the_commands_of_the_model_tell_the_same(finished: Finished, asked: Asked) -> None:

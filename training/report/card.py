@@ -1,5 +1,6 @@
 """One model card: rendered from an evaluation, and written beside its figures."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ PAGE: Final = "model-card.html"
 FIGURES: Final = "evaluation.json"
 
 _PLAIN: Final = frozenset(" ,;-'()/?%+!")
+_POINT: Final = re.compile(r"(?<=\d)\.(?=\d)|(?<=[^\W\d])\.(?=\s|\Z)")
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,16 @@ def escaped_markdown(text: str) -> str:
     """Returns `text` as Markdown that shows it as it is, on one line and inside a table too.
 
     Punctuation becomes numeric character references: CommonMark (section 2.5) never takes one for structure,
-    and every renderer hands it on to HTML as text.
+    and every renderer hands it on to HTML as text. The points of numbers and sentences stay, for whoever
+    reads the source; those inside words, which some renderers take for addresses, do not.
     """
+    shown = printable(text)
+    points = {found.start() for found in _POINT.finditer(shown)}
     return "".join(
-        char if char.isalnum() or char in _PLAIN or not char.isascii() else f"&#{ord(char)};"
-        for char in printable(text)
+        char
+        if char.isalnum() or char in _PLAIN or not char.isascii() or place in points
+        else f"&#{ord(char)};"
+        for place, char in enumerate(shown)
     )
 
 

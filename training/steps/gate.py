@@ -17,6 +17,7 @@ from training.estimators.onnx_function import OnnxFunction
 from training.evaluation import predictions
 from training.evaluation.predictions import Predictions
 from training.registry import Registry
+from training.report import card
 from training.settings import TrainingSettings
 from training.steps import evaluate, export, register
 from training.steps.features import ROWS
@@ -25,6 +26,7 @@ from training.steps.validate import CHECKS
 from training.workload import Indices
 
 DECISION: Final = "decision.json"
+REPORT: Final = "report"
 
 
 class VersionRefused(Refused):
@@ -43,7 +45,7 @@ class Gate(Step):
     seed: int
 
     def run(self, inputs: Mapping[str, Path], output: Path, context: Context) -> Figures:
-        """Writes decision.json; raises `VersionRefused` with the reasons."""
+        """Writes decision.json and the whole model card; raises `VersionRefused` with the reasons."""
         workload = workloads.find(self.workload)
         settings = TrainingSettings.load()
         tracking = registry.opened(context.home, timeout_seconds=settings.registry_timeout_seconds)
@@ -68,6 +70,9 @@ class Gate(Step):
         )
         decision = gate.decide(evidence, gate.limits_of(settings, workload.floors))
         write_text(output / DECISION, decision.model_dump_json(indent=1) + "\n")
+        # The card of the evaluation knew neither lineage nor verdict; this one is the whole story.
+        card.write(card.Card(evidence.evaluation, candidate.contract.lineage, decision), output / REPORT)
+        tracking.log_files(register.mlflow_run(inputs["register"]), output / REPORT, "model-card")
         version = register.read(inputs["register"])
         sentences = [reason.sentence for reason in decision.reasons]
         tracking.judge(

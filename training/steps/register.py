@@ -58,3 +58,8 @@ class Register(Step):
 def read(folder: Path) -> str:
     """Returns the version in the output of this step."""
     return str(json.loads((folder / VERSION).read_text(encoding="utf-8"))["version"])
+
+
+def mlflow_run(folder: Path) -> str:
+    """Returns the id of the MLflow run that made the version."""
+    return str(json.loads((folder / VERSION).read_text(encoding="utf-8"))["mlflow_run_id"])
