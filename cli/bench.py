@@ -21,6 +21,8 @@ MEASUREMENTS: Final[dict[str, str]] = {
     "extraction": "feature_repo.benchmarks:extraction",
     "lookup": "feature_repo.lookup_benchmark:lookup",
     "records": "records.benchmarks:prediction_window",
+    "training": "training.fit_benchmark:fit",
+    "pipeline": "pipelines.benchmarks:full_run",
 }
 
 
