@@ -26,7 +26,7 @@ def authenticate(patch: pytest.MonkeyPatch) -> None:
     for name, value in AUTHENTICATED.items():
         patch.setenv(name, value)
     patch.delenv("RAY_ADDRESS", raising=False)
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
