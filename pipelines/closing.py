@@ -9,7 +9,7 @@ import json
 from typing import Final
 
 from contracts.environments import Environment
-from kit.errors import ExitCode
+from kit.errors import ExitCode, OperationalError, SluiceError
 from kit.home import home
 from kit.terminal import say
 from pipelines.journal import Failure
@@ -21,6 +21,14 @@ from training.settings import TrainingSettings
 from training.versions import RunState, Standing
 
 FAILURE: Final = "failure"
+OUTCOME: Final = "outcome"
+
+
+class NotClosed(OperationalError):
+    """A run ended, and the records or MLflow could not be told."""
+
+    code = "run_not_closed"
+    title = "The end of the run is not written down"
 
 
 def open_run(workload: str, run: str) -> None:
@@ -43,15 +51,50 @@ def note_failure(workload: str, run: str, failure: Failure) -> None:
 
 
 def close_run(workload: str) -> None:
-    """Writes how the run that this task is part of ended: accepted, refused or failed, with reasons."""
+    """Writes how the run that this task is part of ended: accepted, refused or failed, with reasons.
+
+    A run that is closed stays as it was closed: the task may be tried again.
+
+    Raises:
+        RegistryUnavailable: MLflow, which alone knows how the run ended, does not answer.
+        NotClosed: the end is known, and could not be written everywhere; the message begins with it.
+    """
     run = PipelinesSettings.load().run_id
     tracking = _opened()
     run_id = tracking.begin_run(workload, run, run=run)
+    former = tracking.run_tags(run_id).get(OUTCOME)
+    if former is not None:
+        say(f"Run {run} of {workload} was closed before: {former}.")
+        return
     outcome, state = _outcome(tracking, workload, run_id)
-    run_records.finish(run, workload, outcome)
-    tracking.log(run_id, tags={"outcome": outcome.status.value})
-    tracking.end_run(run_id, state)
-    say(f"Run {run} of {workload}: {outcome.status.value}. {' '.join(outcome.reasons)}")
+    told = f"Run {run} of {workload}: {outcome.status.value}. {' '.join(outcome.reasons)}".strip()
+    say(told)
+    errors: list[SluiceError] = []
+    try:
+        _record(run, workload, outcome)
+    except SluiceError as error:
+        errors.append(error)
+    try:
+        if not errors:  # without the tag, another try comes back to the records
+            tracking.log(run_id, tags={OUTCOME: outcome.status.value})
+        tracking.end_run(run_id, state)
+    except SluiceError as error:
+        errors.append(error)
+    if errors:
+        raise NotClosed(
+            f"{told} This could not be written down: {' '.join(error.message for error in errors)}",
+            next_step=errors[0].next_step,
+        ) from errors[0]
+
+
+def _record(run: str, workload: str, outcome: run_records.Outcome) -> None:
+    """Writes the end into the records; a former try may have done so."""
+    try:
+        run_records.finish(run, workload, outcome)
+    except run_records.RunUnknown:
+        latest = run_records.recent(workload=workload, limit=1000)
+        if not any(row.parameters.get(run_records.RUN) == run for row in latest):
+            raise
 
 
 def _outcome(tracking: Registry, workload: str, run_id: str) -> tuple[run_records.Outcome, RunState]:

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,9 @@ from training.versions import RunState
 
 REQUEST: Final = "request.json"
 SUMMARY: Final = "summary.json"
+UNWRITTEN: Final = "unwritten"
+"""In a summary: why the records or MLflow do not know how the run ended."""
+_LONGEST_REASON: Final = 2000
 _POLL_SECONDS: Final = 0.1
 
 
@@ -107,15 +110,16 @@ def run_pipeline(home: Home, request: Request, on_event: OnEvent) -> dict[str, A
         try:
             code = _followed(run, home, request, settings, training, on_event)
         except KeyboardInterrupt as exc:
-            closing.stopped()
+            unwritten = closing.stopped()
             raise Stopped(
                 f"The run was stopped; nothing of it is left running, and nothing was registered after step "
-                f"{_last(run)}.",
+                f"{_last(run)}.{unwritten}",
                 next_step="Go on where it was: sluice pipeline run --from-step "
                 f"{_last(run)}, with the same options.",
             ) from exc
-        except BaseException:
-            closing.failed(["The command itself failed."])
+        except BaseException as error:
+            if unwritten := closing.failed(["The command itself failed."]):
+                error.add_note(unwritten.strip())
             raise
         _prune(home, settings.keep_runs)
         return closing.ended(code)
@@ -145,19 +149,34 @@ def _begun(home: Home, request: Request, training: TrainingSettings, tracking: R
 
 
 def close_abandoned(home: Home) -> None:
-    """Writes that the runs of this home whose command was killed have failed; call it under the lock.
+    """Writes how the runs of this home ended that the records still hold for open; call it under the lock.
 
-    A run that has a request and no summary was begun and never closed, and under the lock none is under way.
+    A run that has a request and no summary was begun and never closed, and under the lock none is under way:
+    its command was killed. One whose end could not be written down ended as its summary says.
     """
     for folder in sorted((home.root / RUNS).glob("*/")):
-        if not (folder / REQUEST).exists() or (folder / SUMMARY).exists():
+        if not (folder / REQUEST).exists():
             continue
         request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
-        outcome = run_records.Outcome(status=RunStatus.FAILED, reasons=["The command was killed."])
+        told = {
+            "run": folder.name,
+            "workload": request["workload"],
+            "status": RunStatus.FAILED.value,
+            "reasons": ["The command was killed."],
+        }
+        if (folder / SUMMARY).exists():
+            told = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+            if not told.pop(UNWRITTEN, ()):
+                continue
+        outcome = run_records.Outcome(
+            status=RunStatus(told["status"]),
+            figures=told.get("figures", {}),
+            reasons=[str(reason)[:_LONGEST_REASON] for reason in told["reasons"]],
+            model_version=told.get("version"),
+        )
         with contextlib.suppress(run_records.RunUnknown):
             run_records.finish(folder.name, request["workload"], outcome)
-        told = {"run": folder.name, "workload": request["workload"], "status": RunStatus.FAILED.value}
-        write_text(folder / SUMMARY, json.dumps({**told, "reasons": list(outcome.reasons)}, indent=1) + "\n")
+        write_text(folder / SUMMARY, json.dumps(told, ensure_ascii=False, indent=1) + "\n")
 
 
 def _followed(
@@ -221,57 +240,71 @@ class _Closing:
         if failed is not None and failed.failure is not None:
             raise self._told(failed.step, failed.failure)
         if code != 0 or self._run.output("stage") is None:
-            self.failed([f"The runner left with exit code {code}."])
+            unwritten = self.failed([f"The runner left with exit code {code}."])
             raise StepFailed(
-                f"The runner left with exit code {code} after step {_last(self._run)}, without a word.",
+                f"The runner left with exit code {code} after step {_last(self._run)}, without a word."
+                f"{unwritten}",
                 next_step=f"Read {self._run.folder / LOGS / 'runner.log'}",
             )
-        return self._close(RunStatus.ACCEPTED, RunState.FINISHED, ())
+        summary, errors = self._close(RunStatus.ACCEPTED, RunState.FINISHED, ())
+        if errors:
+            raise errors[0]
+        return summary
 
-    def failed(self, reasons: list[str]) -> None:
-        """Writes that the run failed."""
-        self._close(RunStatus.FAILED, RunState.FAILED, reasons)
+    def failed(self, reasons: Sequence[str]) -> str:
+        """Writes that the run failed; returns a sentence if that could not be written."""
+        return self._noted(RunStatus.FAILED, RunState.FAILED, reasons)
 
-    def stopped(self) -> None:
-        """Writes that the run was stopped."""
-        self._close(RunStatus.FAILED, RunState.KILLED, [f"Stopped in step {_last(self._run)}."])
+    def stopped(self) -> str:
+        """Writes that the run was stopped; returns a sentence if that could not be written."""
+        return self._noted(RunStatus.FAILED, RunState.KILLED, [f"Stopped in step {_last(self._run)}."])
 
     def _told(self, step: str, failure: Failure) -> SluiceError:
         refused = failure.exit_code == Refused.exit_code
         reasons = failure.reasons or (failure.message,)
         if refused:
-            self._close(RunStatus.REFUSED, RunState.FINISHED, reasons)
+            unwritten = self._noted(RunStatus.REFUSED, RunState.FINISHED, reasons)
         else:
-            self._close(
-                RunStatus.FAILED, RunState.FAILED, (f"{failure.title}: {failure.message}", *failure.reasons)
-            )
+            unwritten = self.failed((f"{failure.title}: {failure.message}", *failure.reasons))
         log = self._run.folder / LOGS / f"{step}.log"
         message = f"{step}: {failure.message}"
         next_step = f"{failure.next_step or ''} The log is {log}".strip()
         if refused:
-            return StepRefused(message, reasons=reasons, next_step=next_step)
-        return StepFailed(f"{message} ({failure.title})", next_step=next_step)
+            return StepRefused(f"{message}{unwritten}", reasons=reasons, next_step=next_step)
+        return StepFailed(f"{message} ({failure.title}){unwritten}", next_step=next_step)
 
-    def _close(self, status: RunStatus, state: RunState, reasons: Any) -> dict[str, Any]:
+    def _noted(self, status: RunStatus, state: RunState, reasons: Sequence[str]) -> str:
+        """Closes a run that did not end well: what it ended with is told first, whatever fails here."""
+        _, errors = self._close(status, state, reasons)
+        if not errors:
+            return ""
+        return f" The end of the run could not be written down: {'; '.join(map(_sentence, errors))}"
+
+    def _close(
+        self, status: RunStatus, state: RunState, reasons: Sequence[str]
+    ) -> tuple[dict[str, Any], list[Exception]]:
+        """Returns the summary, and the errors of the places that could not be told; each place is tried."""
         run = self._run
         figures = run.figures()
         version = figures.get("register", {}).get("version")
         quality = figures.get("evaluate", {})
-        run_records.finish(
-            run.id,
-            self._request.workload,
-            run_records.Outcome(
-                status=status,
-                figures=quality,
-                reasons=[str(reason)[:2000] for reason in reasons],
-                mlflow_run_id=run.mlflow_run_id,
-                model_version=version,
-                data_fingerprint=str(figures.get("features", {}).get("data", ""))[-64:] or None,
-                schema_digest=workloads.find(self._request.workload).contract.schema_digest,
-            ),
+        outcome = run_records.Outcome(
+            status=status,
+            figures=quality,
+            reasons=[str(reason)[:_LONGEST_REASON] for reason in reasons],
+            mlflow_run_id=run.mlflow_run_id,
+            model_version=version,
+            data_fingerprint=str(figures.get("features", {}).get("data", ""))[-64:] or None,
+            schema_digest=workloads.find(self._request.workload).contract.schema_digest,
         )
-        self._tracking.log(run.mlflow_run_id, tags={"outcome": status.value})
-        self._tracking.end_run(run.mlflow_run_id, state)
+        errors: list[Exception] = []
+        link = ""
+        with _collected(errors):
+            run_records.finish(run.id, self._request.workload, outcome)
+        with _collected(errors):
+            self._tracking.log(run.mlflow_run_id, tags={"outcome": status.value})
+            self._tracking.end_run(run.mlflow_run_id, state)
+            link = self._tracking.run_link(run.mlflow_run_id)
         summary = {
             "run": run.id,
             "workload": self._request.workload,
@@ -287,7 +320,7 @@ class _Closing:
             "links": {
                 "folder": str(run.folder),
                 "logs": str(run.folder / LOGS),
-                "mlflow": self._tracking.run_link(run.mlflow_run_id),
+                "mlflow": link,
                 **{
                     name: str(found)
                     for name, found in {
@@ -299,10 +332,26 @@ class _Closing:
                 },
             },
         }
-        write_text(
-            run.folder / SUMMARY, json.dumps(summary, ensure_ascii=False, indent=1, default=str) + "\n"
-        )
-        return summary
+        if errors:
+            summary[UNWRITTEN] = [_sentence(error) for error in errors]
+        with _collected(errors):
+            write_text(
+                run.folder / SUMMARY, json.dumps(summary, ensure_ascii=False, indent=1, default=str) + "\n"
+            )
+        return summary, errors
+
+
+@contextlib.contextmanager
+def _collected(errors: list[Exception]) -> Iterator[None]:
+    """Keeps what a neighbour or the disk says, so that the next place is told all the same."""
+    try:
+        yield
+    except (SluiceError, OSError) as error:
+        errors.append(error)
+
+
+def _sentence(error: Exception) -> str:
+    return error.message if isinstance(error, SluiceError) else f"{type(error).__name__}: {error}"
 
 
 def _inside(folder: Path | None, name: str) -> Path | None:

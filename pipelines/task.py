@@ -87,9 +87,8 @@ def _note(step: Step, run: str, failure: Failure) -> None:
 
     try:
         note_failure(step.workload, run, failure)
-    except SluiceError as error:
-        # What failed first is what matters; this is in the task's log.
-        say(f"The failure could not be noted: {error.message}")
+    except Exception as error:  # noqa: BLE001 - what failed first is what matters; this is in the task's log
+        say(f"The failure could not be noted: {failure_of(error, step.name).message}")
 
 
 def failure_of(error: Exception, step: str) -> Failure:

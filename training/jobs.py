@@ -184,9 +184,10 @@ def _followed(client: Any, job_id: str, on_line: Callable[[str], None]) -> str:
 
 async def _tail(client: Any, job_id: str, log: "_Log") -> None:
     seen = ""
-    async for text in client.tail_job_logs(job_id):
-        seen += text
-        log.read_again(seen)
+    async with contextlib.aclosing(client.tail_job_logs(job_id)) as texts:
+        async for text in texts:
+            seen += text
+            log.read_again(seen)
 
 
 class _Log:

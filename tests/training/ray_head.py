@@ -1,7 +1,6 @@
 """A real Ray cluster on loopback: a head with its Jobs API, and further nodes, all by `ray start`."""
 
 import contextlib
-import importlib
 import os
 import shutil
 import signal
@@ -13,7 +12,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,10 +26,10 @@ def authenticate(patch: pytest.MonkeyPatch) -> None:
     for name, value in AUTHENTICATED.items():
         patch.setenv(name, value)
     patch.delenv("RAY_ADDRESS", raising=False)
-    # Ray's own type stub leaves these two out.
-    raylet: Any = importlib.import_module("ray._raylet")
-    raylet.Config.initialize("")
-    raylet.AuthenticationTokenLoader.instance().reset_cache()
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 _FIRST = ("-m", "ray.scripts.scripts")

@@ -52,7 +52,7 @@ def test_one_worker_of_ray_train_gives_the_very_model_of_the_estimator(
     np.testing.assert_array_equal(fitted.probabilities(matrix), alone)
     assert fitted.rounds == 12
     assert capfd.readouterr() == ("", "")
-    assert [path.name for path in (tmp_path / "s").iterdir()] == ["ray.log"]
+    assert {path.name for path in (tmp_path / "s").iterdir()} <= {"ray.log"}
 
 
 def test_an_estimator_without_shards_is_fitted_in_one_task(ray_session: None, tmp_path: Path) -> None:
