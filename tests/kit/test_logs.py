@@ -55,8 +55,8 @@ def test_records_of_the_standard_library_take_the_same_form(stream: io.StringIO)
 
 def test_libraries_are_heard_from_warning_on_and_we_from_info_on(stream: io.StringIO) -> None:
     """The steps of a migration are not our reader's business; what goes wrong in them is."""
-    logging.getLogger("alembic.runtime").info("Running upgrade")
-    logging.getLogger("alembic.runtime").warning("Table is gone")
+    logging.getLogger("a_library.part").info("Running upgrade")
+    logging.getLogger("a_library.part").warning("Table is gone")
     structlog.get_logger("records.migrate").info("upgraded")
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == [
         "Table is gone",
@@ -67,7 +67,7 @@ def test_libraries_are_heard_from_warning_on_and_we_from_info_on(stream: io.Stri
 def test_libraries_are_heard_wholly_at_debug(stream: io.StringIO) -> None:
     """Whoever looks for a fault asks for everything."""
     logs.configure(level="DEBUG", stream=stream)
-    logging.getLogger("alembic.runtime").debug("Running upgrade")
+    logging.getLogger("a_library.part").debug("Running upgrade")
     assert "Running upgrade" in stream.getvalue()
 
 
