@@ -12,7 +12,7 @@ import pytest
 from tests.pipelines.conftest import Asked, sluice
 
 pytestmark = [
-    pytest.mark.xdist_group("ray"),
+    pytest.mark.xdist_group("pipelines"),
     # MLflow's mapping of its tables, under SQLAlchemy 2.1.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*"),
 ]

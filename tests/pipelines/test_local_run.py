@@ -23,7 +23,7 @@ from training.registry import Registry
 from training.versions import Standing
 
 pytestmark = [
-    pytest.mark.xdist_group("ray"),
+    pytest.mark.xdist_group("pipelines"),
     # MLflow's mapping of its tables, under SQLAlchemy 2.1.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*"),
 ]
