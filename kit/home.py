@@ -42,6 +42,16 @@ class Home:
         return self.root / "records.db"
 
     @property
+    def serving(self) -> Path:
+        """What serves on this machine: processes, routes, Triton's repositories, logs."""
+        return self.root / "serving"
+
+    @property
+    def bundles(self) -> Path:
+        """Bundles that were fetched from the registry, by model and version."""
+        return self.root / "bundles"
+
+    @property
     def reports(self) -> Path:
         """Pages and figures made for people."""
         return self.root / "reports"

@@ -14,11 +14,11 @@ from kit.home import home
 from kit.terminal import say
 from pipelines.journal import Failure
 from pipelines.settings import PipelinesSettings
+from records.model_versions import RunState, Standing
 from records.tables.experiment_runs import RunStatus, Trigger
 from training import registry, run_records
 from training.registry import Registry
 from training.settings import TrainingSettings
-from training.versions import RunState, Standing
 
 FAILURE: Final = "failure"
 OUTCOME: Final = "outcome"

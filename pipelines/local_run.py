@@ -25,11 +25,11 @@ from pipelines.process_group import ProcessGroup, terminating_as_interrupt
 from pipelines.request import Request
 from pipelines.settings import PipelinesSettings
 from pipelines.task import LOGS, RUNS, STEPS
+from records.model_versions import RunState
 from records.tables.experiment_runs import RunStatus
 from training import registry, run_records, workloads
 from training.registry import Registry
 from training.settings import TrainingSettings
-from training.versions import RunState
 
 REQUEST: Final = "request.json"
 SUMMARY: Final = "summary.json"

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from contracts.bundle import Parity
 from kit.errors import Refused
-from training.estimators.onnx_function import BATCH_ROWS, OnnxFunction
+from kit.onnx_function import BATCH_ROWS, OnnxFunction
 from training.workload import Featuriser, Fitted, Labels, Mask, Matrix, Referenced, Rows
 
 TOLERANCE: Final = 1e-6

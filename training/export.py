@@ -147,7 +147,7 @@ def _runtime_reasons(model: bytes) -> list[str]:
     """Returns what keeps the runtime from opening the graph, which is the last thing to know."""
     from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-    from training.estimators.onnx_function import OnnxFunction
+    from kit.onnx_function import OnnxFunction
 
     known = (failures.Fail, failures.InvalidGraph, failures.InvalidArgument, failures.NotImplemented)
     try:

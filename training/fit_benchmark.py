@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from kit.benchmark import Figure, median_seconds
 from kit.home import Home
+from kit.onnx_function import OnnxFunction
 from training import workloads
-from training.estimators.onnx_function import OnnxFunction
 from training.export import export
 from training.featurising import Fold, featurised
 from training.search import search

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.environments import Environment
+from kit import bundle
+from kit.bundle import Bundle
 from kit.home import Home
-from training import bundle, registry
-from training.bundle import Bundle
+from records.model_versions import ModelVersion, VersionMissing
+from training import registry
 from training.registry import Registry
 from training.settings import TrainingSettings
-from training.versions import ModelVersion, VersionMissing
 
 _BUNDLE: Final = "bundle"
 

@@ -7,7 +7,7 @@ name for it, the data set's further columns, and the score of each class as the 
 from typing import TYPE_CHECKING, Any
 
 from contracts.bundle import SCORE_PREFIX
-from training.estimators.onnx_function import OnnxFunction
+from kit.onnx_function import OnnxFunction
 from training.workload import Dataset, Indices, ModelContract
 
 if TYPE_CHECKING:

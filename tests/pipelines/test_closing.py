@@ -19,10 +19,11 @@ from pipelines.local_run import StepFailed, Stopped, run_pipeline
 from pipelines.request import Request
 from pipelines.runs import recent_runs
 from pipelines.task import perform
+from records.model_registry import TRACKING_URI
+from records.model_versions import RegistryUnavailable
 from training import registry, run_records
 from training.registry import Registry
 from training.steps.step import Context, Figures, Step
-from training.versions import RegistryUnavailable
 
 pytestmark = [
     pytest.mark.xdist_group("mlflow"),
@@ -58,7 +59,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def home(place: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """The home that this process works in."""
-    for name in (registry.TRACKING_URI, "RECORDS_URL", "PIPELINES_RUN_FOLDER"):
+    for name in (TRACKING_URI, "RECORDS_URL", "PIPELINES_RUN_FOLDER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SLUICE_HOME", str(place))
     return Home(place)
@@ -188,7 +189,7 @@ def test_a_step_keeps_its_own_error_when_it_cannot_be_noted(
 
     class Cut(First):
         def run(self, inputs: Mapping[str, Path], output: Path, context: Context) -> Figures:
-            monkeypatch.setenv(registry.TRACKING_URI, NOBODY)
+            monkeypatch.setenv(TRACKING_URI, NOBODY)
             return super().run(inputs, output, context)
 
     assert perform_and_fail(Cut(workload="any", refused=True), tmp_path) == 3
@@ -239,7 +240,7 @@ def test_mlflow_away_leaves_a_run_open_for_another_try(run: str, monkeypatch: py
     """MLflow alone knows how a run on a cluster ended, and nothing is guessed."""
     closing.open_run("any", run)
     with monkeypatch.context() as broken:
-        broken.setenv(registry.TRACKING_URI, NOBODY)
+        broken.setenv(TRACKING_URI, NOBODY)
         with pytest.raises(RegistryUnavailable, match=r"127\.0\.0\.1:9"):
             closing.close_run("any")
     assert row(run)["status"] == "running"

@@ -14,13 +14,15 @@ import psutil
 import pytest
 
 from contracts.environments import Environment
+from kit import bundle
 from kit.files import locked
 from kit.home import Home
 from pipelines.task import RUNS
+from records.model_registry import TRACKING_URI
+from records.model_versions import Standing
 from tests.pipelines.conftest import COMMAND, Asked, Finished, environment, sluice
-from training import bundle, registry
+from training import registry
 from training.registry import Registry
-from training.versions import Standing
 
 pytestmark = [
     pytest.mark.xdist_group("pipelines"),
@@ -34,10 +36,10 @@ AGAIN = ("pipeline", "run", "--workload", "iris", "--trials", "2")
 @pytest.fixture(scope="module")
 def tracking(finished: Finished) -> Iterator[Registry]:
     """The registry of the home in which the run ended."""
-    former = os.environ.pop(registry.TRACKING_URI, None)
+    former = os.environ.pop(TRACKING_URI, None)
     yield registry.opened(Home(finished.home))
     if former is not None:
-        os.environ[registry.TRACKING_URI] = former
+        os.environ[TRACKING_URI] = former
 
 
 def test_a_run_ends_with_a_certified_registered_version_in_staging(

@@ -14,9 +14,10 @@ import pytest
 
 from contracts.environments import Environment
 from kit.home import Home
+from records.model_registry import TRACKING_URI
+from records.model_versions import NotEligible, RegistryUnavailable, RunState, Standing, VersionMissing
 from training import registry
 from training.registry import Registry
-from training.versions import NotEligible, RegistryUnavailable, RunState, Standing, VersionMissing
 
 pytestmark = [
     pytest.mark.xdist_group("mlflow"),
@@ -34,10 +35,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture(scope="module")
 def tracking(home: Home) -> Iterator[Registry]:
     """The registry of that home."""
-    former = os.environ.pop(registry.TRACKING_URI, None)
+    former = os.environ.pop(TRACKING_URI, None)
     yield registry.opened(home)
     if former is not None:
-        os.environ[registry.TRACKING_URI] = former
+        os.environ[TRACKING_URI] = former
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_a_registry_that_is_not_there_is_noticed_at_once(home: Home, unused_port
     with pytest.raises(RegistryUnavailable, match=f"127.0.0.1:{unused_port}") as failure:
         registry.opened(home, timeout_seconds=2, uri=f"http://127.0.0.1:{unused_port}")
     assert failure.value.next_step is not None
-    assert registry.TRACKING_URI in failure.value.next_step
+    assert TRACKING_URI in failure.value.next_step
 
 
 def test_a_registry_that_never_answers_is_given_up(home: Home, silent_port: int) -> None:

@@ -75,11 +75,11 @@ def test_a_search_returns_the_best_of_all_its_trials(found: Found) -> None:
     assert result.best_so_far()[-1] == result.value
 
 
-def test_the_defaults_are_among_the_first_trials(found: Found) -> None:
-    """What a workload calls a good point is always tried."""
+def test_the_defaults_are_always_tried(found: Found) -> None:
+    """What a workload calls a good point is a trial; which of those that run together ends first is chance."""
     result, _, _ = found
     assert {"learning_rate": 0.3, "max_depth": 3, "steps": (1,), "rounds": 12} in [
-        trial.parameters for trial in result.trials[:3]
+        trial.parameters for trial in result.trials
     ]
 
 

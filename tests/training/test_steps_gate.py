@@ -15,6 +15,7 @@ import pytest
 
 from contracts.environments import Environment
 from kit.home import Home
+from records.model_versions import Standing
 from training import registry, workloads
 from training.registry import Registry
 from training.search import write_result
@@ -29,7 +30,6 @@ from training.steps.register import Register, read
 from training.steps.step import Context, Step
 from training.steps.validate import Validate
 from training.trials import SearchResult, Trial, TrialStatus
-from training.versions import Standing
 
 pytestmark = [
     pytest.mark.xdist_group("mlflow"),

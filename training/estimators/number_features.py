@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kit.files import write_text
+from kit.onnx_function import OnnxFunction
 from training.estimators.graph import FEATURES, numbers_graph
-from training.estimators.onnx_function import OnnxFunction
 from training.workload import Matrix
 
 _FACTS: Final = "features.json"

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kit.files import replaced, write_text
+from kit.onnx_function import OnnxFunction
 from training.estimators.graph import FEATURES, text_and_numbers_graph
-from training.estimators.onnx_function import OnnxFunction
 from training.workload import Matrix
 
 TOKENS: Final = {"token_pattern": r"[^ ]+", "lowercase": False}

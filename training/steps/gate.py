@@ -9,11 +9,12 @@ from typing import ClassVar, Final
 import numpy as np
 
 from contracts.environments import Environment
+from kit import bundle
+from kit.bundle import Bundle
 from kit.errors import Refused
 from kit.files import write_text
-from training import bundle, gate, registry, snapshot, workloads
-from training.bundle import Bundle
-from training.estimators.onnx_function import OnnxFunction
+from kit.onnx_function import OnnxFunction
+from training import gate, registry, snapshot, workloads
 from training.evaluation import predictions
 from training.evaluation.predictions import Predictions
 from training.registry import Registry

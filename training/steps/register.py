@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Final
 
+from kit import bundle
 from kit.files import write_text
-from training import bundle, registry
+from training import registry
 from training.settings import TrainingSettings
 from training.steps import export
 from training.steps.step import Context, Figures, Step

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Final
 
+from records.model_versions import RunState
 from training import registry, snapshot, workloads
 from training.search import search, write_result
 from training.settings import TrainingSettings
@@ -12,7 +13,6 @@ from training.steps.features import ROWS
 from training.steps.outputs import key_of
 from training.steps.step import Context, Figures, Step
 from training.trials import Progress, SearchPlan, Trial, TrialStatus
-from training.versions import RunState
 
 RESULT: Final = "search.json"
 _STATES: Final = {

@@ -12,8 +12,9 @@ import pytest
 import xgboost
 
 from contracts.bundle import BundleContract, Lineage
+from kit.bundle import Bundle, BundleDamaged, load
 from tests.training.models.conftest import FittedModel
-from training.bundle import Bundle, BundleDamaged, BundleExists, load, write
+from training.bundle import BundleExists, write
 from training.certificate import certify
 from training.export import export
 from training.reference import reference

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from kit.onnx_function import OnnxFunction
 from tests.training.models.conftest import PARAMETERS, FittedModel
 from training.certificate import TOLERANCE, ParityRefused, certify
 from training.estimators.boosted_trees import BoostedTrees, fit
 from training.estimators.graph import text_and_numbers_graph
-from training.estimators.onnx_function import OnnxFunction
 from training.estimators.text_features import TOKENS, TextFeatures
 from training.export import export
 from training.workload import Dataset, Matrix, Rows, Workload
