@@ -257,7 +257,7 @@ def is_missing(error: Any) -> bool:
 
 
 def as_version(found: Any, aliases: Sequence[str] | None = None) -> ModelVersion:
-    """Returns MLflow's version as ours; `aliases` where `found` comes from a search, which leaves them out."""
+    """Returns MLflow's version as ours; give `aliases` where a search found it, which leaves them out."""
     tags = dict(found.tags)
     return ModelVersion(
         name=found.name,

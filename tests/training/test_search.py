@@ -76,7 +76,7 @@ def test_a_search_returns_the_best_of_all_its_trials(found: Found) -> None:
 
 
 def test_the_defaults_are_always_tried(found: Found) -> None:
-    """What a workload calls a good point is a trial; which of those that run together ends first is chance."""
+    """What a workload calls a good point is a trial; which of two that run together ends first is chance."""
     result, _, _ = found
     assert {"learning_rate": 0.3, "max_depth": 3, "steps": (1,), "rounds": 12} in [
         trial.parameters for trial in result.trials
