@@ -1,0 +1,1 @@
+"""The places where model versions serve, behind one protocol."""
