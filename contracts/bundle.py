@@ -29,6 +29,9 @@ NATIVE_MODEL: Final = "native/model.ubj"
 NATIVE_FEATURES: Final = "native/features.onnx"
 """The part of the graph that makes the feature matrix: what explanations explain."""
 
+TERM_PREFIX: Final = "term:"
+"""Of feature names that are terms of a text: `term:<tokens with single spaces between>`."""
+
 REQUIRED_FILES: Final = (MODEL, CONTRACT, REFERENCE, PARITY)
 
 FORMAT_VERSION: Final = 1

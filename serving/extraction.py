@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from contracts.bundle import BundleContract
+from contracts.bundle import TERM_PREFIX, BundleContract
 from contracts.emails import StructuredEmail
 from contracts.features import MESSAGE_FEATURES, SENDER_FEATURES
 from contracts.tensors import PREDICTOR_INPUTS
@@ -32,8 +32,6 @@ from kit.errors import CallerError
 
 TEXT: Final = PREDICTOR_INPUTS[0].name
 NUMERIC: Final = PREDICTOR_INPUTS[1].name
-TERM_PREFIX: Final = "term:"
-"""Of the names of columns that are terms of the text, in a bundle's `feature_names`."""
 
 SenderNumbers = Callable[[Sequence[str], datetime], NDArray[np.float32]]
 """From addresses, as in `Extracted.sender`, and an instant: float32 [N, 8]; `SenderLookup.lookup` is one."""
@@ -165,7 +163,7 @@ def _extracted(message: Message, settings: FeatureRepoSettings) -> Extracted:
 
 
 def _place(steps: tuple[int | str, ...]) -> str:
-    """Returns the name of the field that is wrong; a name that is not ours may be anything, and is not told."""
+    """Returns the name of the wrong field; one that is not ours may be anything, and is not told."""
     if not steps:
         return "the document"
     return str(steps[0]) if steps[0] in _FIELDS else "an unknown field"

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.bundle import TERM_PREFIX
 from kit.files import replaced, write_text
 from kit.onnx_function import OnnxFunction
 from training.estimators.graph import FEATURES, text_and_numbers_graph
@@ -61,7 +62,7 @@ class TextFeatures:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """`term:<term>` for each term, then the names of the numbers."""
-        return (*(f"term:{term}" for term in self.terms), *self.number_names)
+        return (*(f"{TERM_PREFIX}{term}" for term in self.terms), *self.number_names)
 
     def matrix(self, inputs: Mapping[str, NDArray[Any]]) -> Matrix:
         """Returns float32 [N, F], computed by ONNX Runtime on the exported graph."""
