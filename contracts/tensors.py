@@ -28,3 +28,26 @@ PREDICTOR_OUTPUTS: Final = (
     Tensor(name="probabilities", datatype="FP32", shape=(2,)),
 )
 TRANSFORMER_INPUTS: Final = (Tensor(name="email", datatype="BYTES", shape=()),)
+"""Each element is a raw RFC 5322 message; one that begins with `{` is a structured e-mail as JSON
+(`contracts.emails`). The parameter CONTENT_TYPE of the tensor or of the request says which one, for all."""
+
+TRANSFORMER_OUTPUTS: Final = (
+    Tensor(name="probability", datatype="FP32", shape=()),
+    Tensor(name="label", datatype="INT64", shape=()),
+    Tensor(name="verdict", datatype="BYTES", shape=()),
+)
+"""What is answered unless outputs are named: the probability of the last class, the model's own `label` (the
+class of the largest probability), and the name of the class that the bundle's threshold decides for."""
+
+TRANSFORMER_EXTRA_OUTPUTS: Final = (
+    Tensor(name="numeric", datatype="FP32", shape=(len(NUMERIC_FEATURES),)),
+    Tensor(name="text_statistics", datatype="BYTES", shape=()),
+    Tensor(name="explanation", datatype="BYTES", shape=()),
+)
+"""What is answered only if it is named: the numbers that the model saw, facts of the text and what decided,
+the last two as JSON."""
+
+CONTENT_TYPE: Final = "content_type"
+"""The parameter that says what the elements of `email` are, for messages that may begin with anything."""
+RAW: Final = "message/rfc822"
+STRUCTURED: Final = "application/json"
