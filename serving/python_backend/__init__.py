@@ -1,0 +1,1 @@
+"""The program that runs inside Triton's Python backend; it is copied, never imported."""

@@ -1,0 +1,1 @@
+"""The programs that run models: found, started, waited for and stopped."""
