@@ -1,0 +1,125 @@
+"""Small bundles of both kinds, made in a second by the platform's own estimators.
+
+`flower_bundle(folder, seed)` takes numbers only; `mail_bundle(folder, seed)` has exactly the contract of
+spam-detector and brings `native/`. Another seed makes another model of the same contract.
+
+`tests/serving/conftest.py` has them as fixtures, two of each: `flowers_1`, `flowers_2`, `mails_1`, `mails_2`.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from contracts.bundle import BundleContract, Lineage
+from contracts.features import NUMERIC_FEATURES
+from kit.bundle import Bundle
+from training.bundle import write
+from training.certificate import certify
+from training.export import export
+from training.workload import Parameters, Rows, Workload
+from training.workloads import find
+
+HAM_WORDS = (
+    "meeting agenda report draft patch review thanks attached minutes lunch server kernel list".split()
+)
+SPAM_WORDS = "winner prize claim offer free pills casino refund urgent account verify click _money".split()
+BOTH_WORDS = "the a to you and for _number _url _email _date hello please today message".split()
+FLOWER_PARAMETERS: Parameters = {
+    "n_estimators": 12, "max_depth": 3, "min_samples_leaf": 1, "max_features": 2,
+}  # fmt: skip
+MAIL_PARAMETERS: Parameters = {
+    "terms": "frequency", "min_df": 2, "ngrams": 1, "n_estimators": 25, "learning_rate": 0.3, "max_depth": 3,
+    "nthread": 1,
+}  # fmt: skip
+_FLOWERS = 60
+_MAILS = 240
+
+
+def flower_bundle(folder: Path, seed: int = 1) -> Bundle:
+    """Returns a bundle of `iris` in `folder`: three classes by four numbers, a forest, no native form."""
+    workload = find("iris")
+    random = np.random.default_rng(seed)
+    labels = np.arange(_FLOWERS) % 3
+    matrix = random.normal(labels[:, None] * 1.5 + 2, 0.8, (_FLOWERS, 4)).astype(np.float32)
+    return _bundle(folder, workload, {"features": matrix}, labels, FLOWER_PARAMETERS, seed, threshold=None)
+
+
+def mail_bundle(folder: Path, seed: int = 1, *, threshold: float = 0.5) -> Bundle:
+    """Returns a bundle with the contract of `spam-detector` in `folder`; it knows a few dozen words."""
+    workload = find("spam-detector")
+    random = np.random.default_rng(seed)
+    labels = np.arange(_MAILS) % 2
+    texts = np.empty((_MAILS, 1), dtype=object)
+    for at, label in enumerate(labels):
+        typical, other = (SPAM_WORDS, HAM_WORDS) if label else (HAM_WORDS, SPAM_WORDS)
+        words = [*random.choice(typical, 6), *random.choice(other, 3), *random.choice(BOTH_WORDS, 8)]
+        texts[at, 0] = " ".join(random.permutation(words).tolist())
+    numbers = np.stack([_numbers(random, int(label)) for label in labels])
+    inputs = {"text": texts, "numeric": numbers}
+    return _bundle(folder, workload, inputs, labels, MAIL_PARAMETERS, seed, threshold=threshold)
+
+
+def _numbers(random: np.random.Generator, label: int) -> Any:
+    values = []
+    for feature in NUMERIC_FEATURES:
+        spread = min(feature.high, 10.0)
+        drawn = random.beta(2 + label, 3) * spread
+        values.append(round(drawn) if feature.dtype in ("count", "flag") else drawn)
+    return np.array(values, dtype=np.float32)
+
+
+def _bundle(
+    folder: Path,
+    workload: Workload,
+    inputs: Mapping[str, Any],
+    labels: Any,
+    parameters: Parameters,
+    seed: int,
+    *,
+    threshold: float | None,
+) -> Bundle:
+    ids = np.array([f"row-{at}" for at in range(len(labels))])
+    rows = Rows(inputs, labels.astype(np.int64), ids)
+    featuriser = workload.estimator.fit_featuriser(parameters, rows)
+    fitted = workload.estimator.fit(parameters, featuriser.matrix(inputs), rows.labels, seed=seed)
+    model = export(workload, featuriser, fitted)
+    edges = {name: values[:8] for name, values in workload.edge_inputs().items()}
+    contract = BundleContract(
+        workload=workload.contract.name,
+        created_at=datetime(2026, 1, seed, tzinfo=UTC),
+        inputs=workload.contract.inputs,
+        outputs=workload.contract.outputs,
+        classes=workload.contract.classes,
+        schema_digest=workload.contract.schema_digest,
+        threshold=threshold,
+        feature_names=featuriser.feature_names,
+        metrics={"f1": 0.9},
+        lineage=Lineage(
+            data_fingerprint="sha256:made",
+            split_seed=seed,
+            schema_digest=workload.contract.schema_digest,
+            git_commit="unknown",
+            parameters=dict(parameters),
+            libraries={},
+        ),
+    )
+    return write(
+        folder,
+        contract,
+        model=model,
+        reference=_reference(workload, rows, fitted.probabilities(featuriser.matrix(inputs))),
+        parity=certify(model, featuriser, fitted, rows, edges),
+        native=fitted.save_native,
+    )
+
+
+def _reference(workload: Workload, rows: Rows, scores: Any) -> pa.Table:
+    columns: dict[str, Any] = {"id": rows.ids.tolist(), "label": rows.labels}
+    for name, names in workload.contract.input_columns.items():
+        columns |= {column: rows.inputs[name][:, at] for at, column in enumerate(names)}
+    columns |= {f"probability_{kind}": scores[:, at] for at, kind in enumerate(workload.contract.classes)}
+    return pa.table(columns)
