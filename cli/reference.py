@@ -19,6 +19,7 @@ FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference"
 
 SETTINGS: Final = (
     "kit.home:HomeSettings",
+    "kit.ray.settings:RayJobsSettings",
     "records.settings:RecordsSettings",
     "feature_repo.settings:FeatureRepoSettings",
     "training.settings:TrainingSettings",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kit.ray.remote_command import RayJobs, RayVariables, leave_with_the_head
 from training.workloads import DEFAULT, MODULES
 
 pipeline = typer.Typer(no_args_is_help=True)
@@ -49,6 +50,7 @@ def root() -> None:
     "sluice pipeline run --from-step evaluate. Exit code 3 means refused: the reasons are printed."
 )
 def run(
+    context: typer.Context,
     workload: WorkloadOption = DEFAULT,
     trials: Trials = 20,
     time_budget: TimeBudget = None,
@@ -69,13 +71,16 @@ def run(
     reason: Annotated[
         str | None, typer.Option("--reason", help="Why, where a machine starts the run.")
     ] = None,
+    ray_jobs: RayJobs = None,
+    ray_variable: RayVariables = [],  # noqa: B006 - typer copies it
     as_json: AsJson = False,
 ) -> None:
     """Run the whole pipeline on this machine: from data to a certified version in staging, or a refusal.
 
     Ten steps, each in a process of its own: load, validate, features, search, fit, evaluate, export,
     register, gate, stage. Logs and outputs are in SLUICE_HOME/runs/RUN. Ctrl-C stops everything that was
-    started.
+    started. With `--ray-jobs` all of this happens on the head of a Ray cluster, and search and fit use all of
+    its nodes.
     """
     from kit.errors import UsageError
     from kit.home import home
@@ -88,6 +93,8 @@ def run(
 
     if from_step is not None and from_step not in ORDER:
         raise UsageError(f"There is no step {from_step}: choose from {', '.join(ORDER)}.")
+    if ray_jobs is not None:
+        leave_with_the_head(context, ray_jobs, ray_variable, as_json=as_json)
     request = Request(
         workload=workload,
         trials=trials,

@@ -20,8 +20,9 @@ from typing import Any, Final
 from kit.errors import OperationalError, Refused, SluiceError
 from kit.files import locked, write_text
 from kit.home import Home
+from kit.interrupts import terminating_as_interrupt
 from pipelines.journal import Event, Failure, Follower, Kind
-from pipelines.process_group import ProcessGroup, terminating_as_interrupt
+from pipelines.process_group import ProcessGroup
 from pipelines.request import Request
 from pipelines.settings import PipelinesSettings
 from pipelines.task import LOGS, RUNS, STEPS

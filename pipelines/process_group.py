@@ -5,9 +5,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from types import FrameType
-from typing import IO, Any
+from collections.abc import Mapping, Sequence
+from typing import IO
 
 import psutil
 
@@ -69,17 +68,3 @@ def _alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
             if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
-
-
-@contextlib.contextmanager
-def terminating_as_interrupt() -> Iterator[None]:
-    """Makes SIGTERM, for the block, what Ctrl-C is: whoever ends the command ends what it started."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    former: Any = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)

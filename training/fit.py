@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from kit.errors import Bug, OperationalError, SluiceError, UsageError
+from kit.ray.session import opened
 from training.fit_worker import FITTED, FitWork, fit_shard, train_loop
 from training.folds import folds
-from training.ray_session import opened
 from training.settings import TrainingSettings
 from training.workload import (
     Dataset,

@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from kit.errors import UsageError
 from kit.files import locked, write_text
+from kit.ray.session import opened
 from training import search_driver
 from training.featurising import shared
 from training.folds import folds
 from training.objectives import objective_named
-from training.ray_session import opened
 from training.search_driver import OnTrial, SearchFailed, Watch
 from training.search_journal import Journal, identity
 from training.search_space import from_json

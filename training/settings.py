@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from kit.settings import Settings, settings_config
 
@@ -107,12 +107,6 @@ class TrainingSettings(Settings):
 
     ray_storage: str = ""
     """Where Ray keeps its own state: a folder or address that every node reaches. Empty: beside the run."""
-
-    ray_jobs_address: str = ""
-    """Address of a Ray head's Jobs API, such as http://head:8265, for work that is submitted as a job."""
-
-    ray_jobs_token: SecretStr = SecretStr("")
-    """Bearer token of the Jobs API; empty sends none."""
 
     # Registry.
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.ray_head import authenticate
+from kit.ray.session import opened
+from tests.kit.ray_head import authenticate
 from tests.training.small_workload import BoostedEstimator, CentroidEstimator, dataset, split, workload
 from training.fit import FitFailed, FitPlan, WorkersUnsupported, fit
 from training.fit_worker import shard
-from training.ray_session import opened
 from training.settings import TrainingSettings
 from training.workload import Fitted
 

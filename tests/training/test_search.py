@@ -8,11 +8,11 @@ import pytest
 
 from kit.errors import UsageError
 from kit.files import Locked, locked
-from tests.training.ray_head import authenticate
+from kit.ray.session import opened
+from tests.kit.ray_head import authenticate
 from tests.training.small_workload import BoostedEstimator, CentroidEstimator, dataset, split, workload
 from training.featurising import Fold
 from training.folds import TooFewRows, folds
-from training.ray_session import opened
 from training.search import read_result, search, write_result
 from training.search_driver import SearchFailed
 from training.search_journal import JOURNAL, SearchDiffers

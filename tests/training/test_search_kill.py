@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.ray_head import authenticate
+from tests.kit.ray_head import authenticate
 from tests.training.small_workload import CentroidEstimator, dataset, split, workload
 from training.search import search
 from training.search_journal import JOURNAL

@@ -1,5 +1,7 @@
 """The same code on a cluster of two nodes, reached by RAY_ADDRESS and by the Jobs API."""
 
+import functools
+import json
 import os
 import pickle
 import subprocess
@@ -7,24 +9,32 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pytest
+import typer
+from pydantic import SecretStr
 from sklearn.metrics import log_loss, roc_auc_score
+from typer.testing import CliRunner
 
-from tests.training.ray_head import LOOPBACK, TOKEN, WAIT_SECONDS, Head, authenticate, cluster, free_ports
-from tests.training.small_workload import BoostedEstimator, dataset, split, workload
-from training.jobs import (
+from kit.errors import ExitCode, UsageError
+from kit.ray.jobs import (
     JobFailed,
     JobRequest,
     JobsAddressWrong,
+    JobsEndpoint,
     JobsRefused,
     JobStopped,
     JobsUnreachable,
     run_job,
     stop_job,
 )
-from training.ray_session import RayUnavailable, opened
+from kit.ray.remote_command import RayJobs, RayVariables, document_at_the_end, run_on_head, words_of
+from kit.ray.session import RayUnavailable, opened
+from kit.ray.settings import RayJobsSettings
+from tests.kit.ray_head import LOOPBACK, TOKEN, WAIT_SECONDS, Head, authenticate, cluster, free_ports
+from tests.training.small_workload import BoostedEstimator, dataset, split, workload
 from training.settings import TrainingSettings
 
 pytestmark = pytest.mark.xdist_group("ray")
@@ -38,7 +48,6 @@ import sys
 from pathlib import Path
 from tests.training.small_workload import CentroidEstimator, dataset, split, workload
 from training.search import search
-from training.ray_session import RayUnavailable, opened
 from training.settings import TrainingSettings
 from training.trials import SearchPlan
 
@@ -72,13 +81,14 @@ def head() -> Iterator[Head]:
     """Two nodes with one CPU each, with a token."""
     with pytest.MonkeyPatch.context() as patch:
         authenticate(patch)
+        patch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         with cluster(2) as found:
             yield found
 
 
-def jobs_of(head: Head, token: str = TOKEN) -> TrainingSettings:
-    """Returns the settings that reach the head."""
-    return TrainingSettings(ray_jobs_address=head.jobs, ray_jobs_token=token)
+def jobs_of(head: Head, token: str = TOKEN) -> JobsEndpoint:
+    """Returns how the head is reached."""
+    return JobsEndpoint(head.jobs, SecretStr(token))
 
 
 def test_two_workers_on_two_nodes_fit_as_well_as_one(head: Head, tmp_path: Path) -> None:
@@ -176,11 +186,28 @@ def test_a_caller_who_leaves_stops_the_job(head: Head) -> None:
         pytest.fail("the job still runs")
 
 
+def test_a_command_on_the_head_hands_on_its_lines_its_document_and_its_exit_code(
+    head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The head's own `sluice` answers, with the variable that was named, and an error is that of the job."""
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
+    settings = RayJobsSettings(token=SecretStr(TOKEN))
+    there = functools.partial(run_on_head, variables=["SLUICE_HOME"], as_json=True)
+    assert there(["pipeline", "list", "--json"], head.jobs, settings) == ExitCode.DONE
+    assert json.loads(capfd.readouterr().out) == []
+    assert (tmp_path / "records.db").exists()
+    wrong = ["pipeline", "run", "--workload", "nothing", "--json"]
+    assert there(wrong, head.jobs, settings) == ExitCode.USAGE
+    told = capfd.readouterr()
+    assert "nothing" in json.loads(told.out)["detail"]
+    assert '"status": 400' in told.err
+
+
 def test_a_wrong_token_is_refused_with_what_to_set(head: Head) -> None:
     """The head answers, and does not take it."""
     with pytest.raises(JobsRefused, match="does not accept the token") as caught:
         run_job(jobs_of(head, "another"), JobRequest(("true",)), on_line=print)
-    assert caught.value.next_step == "Set TRAINING_RAY_JOBS_TOKEN."
+    assert caught.value.next_step == "Set RAY_JOBS_TOKEN."
 
 
 def test_a_cluster_that_is_away_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,13 +222,63 @@ def test_a_cluster_that_is_away_is_told_at_once(tmp_path: Path, monkeypatch: pyt
 
 def test_a_head_that_is_away_is_told_at_once() -> None:
     """Nothing listens there."""
-    settings = TrainingSettings(ray_jobs_address=f"http://127.0.0.1:{free_ports(1)[0]}")
+    nobody = JobsEndpoint(f"http://127.0.0.1:{free_ports(1)[0]}")
     with pytest.raises(JobsUnreachable, match="Nothing answers"):
-        run_job(settings, JobRequest(("true",)), on_line=print)
+        run_job(nobody, JobRequest(("true",)), on_line=print)
 
 
 @pytest.mark.parametrize("address", ["", "head:8265", "ray://head:10001"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     """The Jobs API speaks HTTP."""
     with pytest.raises(JobsAddressWrong):
-        run_job(TrainingSettings(ray_jobs_address=address), JobRequest(("true",)), on_line=print)
+        run_job(JobsEndpoint(address), JobRequest(("true",)), on_line=print)
+
+
+def test_a_variable_that_is_not_set_here_cannot_be_handed_on() -> None:
+    """The job would run with another value than the one that was meant."""
+    with pytest.raises(UsageError, match="NO_SUCH_VARIABLE"):
+        run_on_head(
+            ["--version"], "http://h", RayJobsSettings(), variables=["NO_SUCH_VARIABLE"], as_json=False
+        )
+
+
+@pytest.mark.parametrize(
+    ("lines", "document"),
+    [
+        (["working", "{", '  "a": [', "    {", "    }", "  ]", "}"], {"a": [{}]}),
+        (["{", '  "first": 1', "}", "[]"], []),
+        (["{", "a shell's brace", "}"], None),
+        ([], None),
+    ],
+)
+def test_the_document_is_what_ends_the_lines(lines: list[str], document: object) -> None:
+    """What a job says before its result stays out of it."""
+    found = document_at_the_end(lines)
+    assert (json.loads("\n".join(found)) if found else None) == document
+
+
+def test_a_command_is_said_again_with_the_same_parameters() -> None:
+    """Options, flags, repeated options and arguments; what belongs to the hand-over is left out."""
+    app = typer.Typer()
+    told: list[list[str]] = []
+
+    @app.callback()
+    def root() -> None:
+        """Makes the command below one of a group."""
+
+    @app.command()
+    def run(
+        context: typer.Context,
+        files: list[Path],
+        trials: int = 20,
+        only: Annotated[list[str], typer.Option("--only")] = [],  # noqa: B006 - typer copies it
+        ray_jobs: RayJobs = None,
+        ray_variable: RayVariables = [],  # noqa: B006
+        as_json: Annotated[bool, typer.Option("--json")] = False,
+    ) -> None:
+        told.append(words_of(context))
+
+    words = ["run", "--only", "a b", "--only", "-c", "--json", "--", "in", "-out"]
+    for given in (words, [*words[:1], "--ray-jobs", "http://h", "--ray-variable", "X", *words[1:]]):
+        assert CliRunner().invoke(app, given).exit_code == 0
+    assert told == [words, words]

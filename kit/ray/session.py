@@ -13,10 +13,9 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from kit.errors import OperationalError
-from training.settings import TrainingSettings
 
 ADDRESS: Final = "RAY_ADDRESS"
 _LOGGERS: Final = ("ray", "optuna")
@@ -53,6 +52,20 @@ _AUTH_MODE: Final = "RAY_AUTH_MODE"  # set by ray.init
 _TOKEN: Final = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 
 
+class PrivateRay(Protocol):
+    """What bounds a Ray that is started here: settings of whoever starts one."""
+
+    @property
+    def ray_cpus(self) -> int:
+        """CPUs; 0 means those that this process may use."""
+        ...
+
+    @property
+    def ray_object_store_bytes(self) -> int:
+        """Shared memory; what does not fit goes to disk."""
+        ...
+
+
 class RayUnavailable(OperationalError):
     """Ray did not start, or the cluster does not answer."""
 
@@ -61,7 +74,7 @@ class RayUnavailable(OperationalError):
 
 
 @contextlib.contextmanager
-def opened(settings: TrainingSettings, *, log: Path) -> Iterator[int]:
+def opened(settings: PrivateRay, *, log: Path) -> Iterator[int]:
     """Yields the number of CPUs of the Ray of this process; a nested call uses the outer one.
 
     Args:
@@ -112,7 +125,7 @@ def _connected(address: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _started(settings: TrainingSettings, kept_logs: Path) -> Iterator[None]:
+def _started(settings: PrivateRay, kept_logs: Path) -> Iterator[None]:
     import ray
 
     folder = Path(tempfile.mkdtemp(prefix="sluice-ray-", dir=_SHORT))

@@ -1,6 +1,7 @@
 """A command as a job on a Ray cluster, by the Jobs API of its head node.
 
-    run_job(settings, JobRequest(("sluice", "pipeline", "run")), on_line=print)
+    endpoint = JobsEndpoint("http://head:8265")
+    run_job(endpoint, JobRequest(("sluice", "pipeline", "run")), on_line=print)
 
 The job's own process finds RAY_ADDRESS set, so `search` and `fit` within it use the whole cluster.
 """
@@ -18,9 +19,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from kit.errors import CallerError, OperationalError, UsageError
-from training.ray_session import answers
-from training.settings import TrainingSettings
+from kit.ray.session import answers
 
 _POLL_SECONDS: Final = 0.5
 _LAST_LINES: Final = 20
@@ -54,9 +56,17 @@ class JobFailed(OperationalError):
     code = "job_failed"
     title = "Job failed"
 
-    def __init__(self, message: str, *, lines: tuple[str, ...], next_step: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        lines: tuple[str, ...],
+        job_exit_code: int | None = None,
+        next_step: str | None = None,
+    ) -> None:
         super().__init__(message, next_step=next_step)
         self.lines = lines
+        self.job_exit_code = job_exit_code
 
 
 class JobStopped(OperationalError):
@@ -64,6 +74,15 @@ class JobStopped(OperationalError):
 
     code = "job_stopped"
     title = "Job stopped"
+
+
+@dataclass(frozen=True)
+class JobsEndpoint:
+    """The Jobs API of a Ray head."""
+
+    address: str
+    token: SecretStr = field(default=SecretStr(""))
+    """Sent as a bearer token; empty sends none."""
 
 
 @dataclass(frozen=True)
@@ -87,22 +106,22 @@ class JobReport:
     seconds: float
 
 
-def run_job(settings: TrainingSettings, request: JobRequest, *, on_line: Callable[[str], None]) -> JobReport:
+def run_job(endpoint: JobsEndpoint, request: JobRequest, *, on_line: Callable[[str], None]) -> JobReport:
     """Submits the job, hands over each line of its log as it appears, and returns when it has succeeded.
 
     Ctrl-C, or an error in `on_line`, stops the job.
 
     Raises:
-        JobsAddressWrong: `ray_jobs_address` is not set, or is not an http address.
+        JobsAddressWrong: the address is empty, or is not one of HTTP.
         JobsUnreachable: the head does not answer.
         JobsRefused: the head wants another token, or does not accept the job.
         JobFailed: the command failed, or the cluster could not run it.
         JobStopped: the job was stopped.
     """
     started = time.monotonic()
-    address = settings.ray_jobs_address
+    address = endpoint.address
     with _translated(address), _silent():
-        client = _client(settings)
+        client = _client(endpoint)
         job_id = client.submit_job(
             entrypoint=shlex.join(request.command),
             entrypoint_num_cpus=request.cpus or None,
@@ -132,38 +151,39 @@ def run_job(settings: TrainingSettings, request: JobRequest, *, on_line: Callabl
             raise JobFailed(
                 f"Job {job_id} failed: {_reason(client, job_id)}.",
                 lines=tuple(last),
+                job_exit_code=client.get_job_info(job_id).driver_exit_code,
                 next_step=f"Read its log: ray job logs --address {address} {job_id}",
             )
     return JobReport(job_id, time.monotonic() - started)
 
 
-def stop_job(settings: TrainingSettings, job_id: str) -> None:
+def stop_job(endpoint: JobsEndpoint, job_id: str) -> None:
     """Asks the head to stop a job; whoever follows it gets `JobStopped`.
 
     Raises:
         JobsUnreachable, JobsRefused: as `run_job`.
     """
-    with _translated(settings.ray_jobs_address), _silent():
-        _client(settings).stop_job(job_id)
+    with _translated(endpoint.address), _silent():
+        _client(endpoint).stop_job(job_id)
 
 
-def _client(settings: TrainingSettings) -> Any:
-    address = urlsplit(settings.ray_jobs_address)
+def _client(endpoint: JobsEndpoint) -> Any:
+    address = urlsplit(endpoint.address)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise JobsAddressWrong(
-            f"{settings.ray_jobs_address or 'Nothing'} is not the address of a Jobs API.",
-            next_step="Set TRAINING_RAY_JOBS_ADDRESS to something like http://head:8265.",
+            f"{endpoint.address or 'Nothing'} is not the address of a Jobs API.",
+            next_step="Give something like http://head:8265.",
         )
     if not answers(address.hostname, address.port or (443 if address.scheme == "https" else 80)):
         raise JobsUnreachable(
-            f"Nothing answers at {settings.ray_jobs_address}.",
-            next_step="Start the Ray head with its dashboard, or correct TRAINING_RAY_JOBS_ADDRESS.",
+            f"Nothing answers at {endpoint.address}.",
+            next_step="Start the Ray head with its dashboard, or correct the address.",
         )
     from ray.job_submission import JobSubmissionClient
 
-    token = settings.ray_jobs_token.get_secret_value()
+    token = endpoint.token.get_secret_value()
     headers = {"Authorization": f"Bearer {token}"} if token else None
-    return JobSubmissionClient(settings.ray_jobs_address, headers=headers)
+    return JobSubmissionClient(endpoint.address, headers=headers)
 
 
 def _followed(client: Any, job_id: str, on_line: Callable[[str], None]) -> str:
@@ -260,5 +280,5 @@ def _silent() -> Iterator[None]:
 
 def _unauthorised(address: str) -> JobsRefused:
     return JobsRefused(
-        f"The Ray head at {address} does not accept the token.", next_step="Set TRAINING_RAY_JOBS_TOKEN."
+        f"The Ray head at {address} does not accept the token.", next_step="Set RAY_JOBS_TOKEN."
     )
