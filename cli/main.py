@@ -20,17 +20,25 @@ MARKUP: Final = "markdown"
 
 
 class Lazy(NamedTuple):
-    """A command that is imported when it is asked for: `module:attribute`, and its sentence for --help."""
+    """A command that is imported when it is asked for: `module:attribute`, and its sentence for --help.
+
+    A group may be put together from several packages: the members of the applications `more` join it.
+    """
 
     target: str
     sentence: str
+    more: tuple[str, ...] = ()
 
 
 COMMANDS: Final[dict[str, Lazy]] = {
     "data": Lazy("training.commands:data", "Fetch the corpus, check it, describe it."),
     "features": Lazy("feature_repo.commands:features", "Apply, fill and look up sender features."),
     "pipeline": Lazy("pipelines.commands:pipeline", "Train: run the pipeline here or on a cluster."),
-    "model": Lazy("training.model_commands:model", "List, show and compare model versions."),
+    "model": Lazy(
+        "training.model_commands:model",
+        "List, show, compare, promote and roll back model versions.",
+        more=("serving.model_commands:model",),
+    ),
     "records": Lazy("records.commands:records", "Migrate and inspect the platform's memory."),
     "demo": Lazy("cli.demo:demo", "Run the main job from nothing to the end."),
     "doctor": Lazy("cli.doctor:doctor", "Tell what this machine can do, and how to get what is missing."),
@@ -57,16 +65,26 @@ class LazyGroup(TyperGroup):
 
 def load(name: str) -> Any:
     """Imports and returns the click command `name` of `COMMANDS`."""
-    module, _, attribute = COMMANDS[name].target.partition(":")
-    target = getattr(importlib.import_module(module), attribute)
+    lazy = COMMANDS[name]
+    target = _imported(lazy.target)
     if not isinstance(target, typer.Typer):
         app = typer.Typer(add_completion=False)
         app.command(name)(target)
         target = app
-    command = typer.main.get_command(target)
+    command: Any = typer.main.get_command(target)
     command.name = name
+    for further in lazy.more:
+        members = typer.main.get_group(_imported(further)).commands
+        if twice := sorted(members.keys() & command.commands.keys()):
+            raise Bug(f"{further} brings `sluice {name} {twice[0]}`, which is there already.")
+        command.commands.update(members)
     _render_as_markdown(command)
     return command
+
+
+def _imported(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def _render_as_markdown(command: Any) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from training.workloads import DEFAULT, MODULES
 
-model = typer.Typer(no_args_is_help=True)
+model = typer.Typer(no_args_is_help=True, add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 WorkloadOption = Annotated[
@@ -19,7 +19,7 @@ Version = Annotated[
 
 @model.callback()
 def root() -> None:
-    """List, show and compare model versions."""
+    """List, show, compare, promote and roll back model versions."""
 
 
 @model.command(name="list", epilog="Examples: sluice model list · sluice model list --workload NAME --json")

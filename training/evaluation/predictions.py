@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.predictions import GROUP, ID, LABEL, PROBABILITY_PREFIX, THRESHOLD
 from kit.errors import CallerError
 from kit.files import replaced
 from training.workload import Indices, Labels, Mask
-
-_PROBABILITY = "probability_"
 
 
 class PredictionsUnreadable(CallerError):
@@ -50,14 +49,14 @@ def write(predictions: Predictions, path: Path) -> None:
     import pyarrow.parquet as pq
 
     columns: dict[str, Any] = {
-        "id": predictions.ids.tolist(),
-        "group": predictions.groups.tolist(),
-        "label": predictions.labels,
+        ID: predictions.ids.tolist(),
+        GROUP: predictions.groups.tolist(),
+        LABEL: predictions.labels,
     }
     for index in range(predictions.probabilities.shape[1]):
-        columns[f"{_PROBABILITY}{index}"] = predictions.probabilities[:, index]
+        columns[f"{PROBABILITY_PREFIX}{index}"] = predictions.probabilities[:, index]
     threshold = "" if predictions.threshold is None else repr(predictions.threshold)
-    table = pa.table(columns).replace_schema_metadata({"threshold": threshold})
+    table = pa.table(columns).replace_schema_metadata({THRESHOLD: threshold})
     with replaced(path) as temporary:
         pq.write_table(table, temporary)
 
@@ -73,12 +72,12 @@ def read(path: Path) -> Predictions:
 
     try:
         table = pq.read_table(path)
-        threshold = table.schema.metadata[b"threshold"].decode()
-        names = [name for name in table.column_names if name.startswith(_PROBABILITY)]
+        threshold = table.schema.metadata[THRESHOLD.encode()].decode()
+        names = [name for name in table.column_names if name.startswith(PROBABILITY_PREFIX)]
         return Predictions(
-            ids=np.asarray(table["id"].to_pylist(), dtype=np.str_),
-            groups=np.asarray(table["group"].to_pylist(), dtype=np.str_),
-            labels=table["label"].to_numpy(),
+            ids=np.asarray(table[ID].to_pylist(), dtype=np.str_),
+            groups=np.asarray(table[GROUP].to_pylist(), dtype=np.str_),
+            labels=table[LABEL].to_numpy(),
             probabilities=np.stack([table[name].to_numpy() for name in names], axis=1),
             threshold=float(threshold) if threshold else None,
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Final
 
+from contracts.predictions import FILE
 from kit.files import write_text
 from training import snapshot, workloads
 from training.evaluation import predictions
@@ -17,7 +18,7 @@ from training.steps.features import ROWS
 from training.steps.step import Context, Figures, Step
 
 EVALUATION: Final = "evaluation.json"
-PREDICTIONS: Final = "predictions.parquet"
+PREDICTIONS: Final = FILE
 """The model's answers on the test rows of the run's seed."""
 REPORT: Final = "report"
 """The model card and its plots."""

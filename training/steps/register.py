@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Final
 
+from contracts.predictions import FOLDER
 from kit import bundle
 from kit.files import write_text
 from training import registry
@@ -38,7 +39,7 @@ class Register(Step):
                 "git_commit": lineage.git_commit,
             },
         )
-        tracking.log_files(run_id, inputs["evaluate"], "evaluation")
+        tracking.log_files(run_id, inputs["evaluate"], FOLDER)
         version = tracking.register(
             self.workload,
             made.folder,

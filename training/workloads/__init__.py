@@ -5,6 +5,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from contracts.workloads import DEFAULT as DEFAULT
 from kit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
     {"spam-detector": "training.workloads.spam_detector", "iris": "training.workloads.iris"}
 )
 """To add one, write its module and list it here."""
-
-DEFAULT: Final = "spam-detector"
-"""The workload of commands that are given none."""
 
 
 class UnknownWorkload(UsageError):
