@@ -1,0 +1,1 @@
+"""Serving on one machine: processes kept by supervisor, their ports and their state."""
