@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, NamedTuple, Protocol, cast
 
+from feature_repo.mailboxes import Lines
 from training.corpus.errors import SourceTooLarge, SourceUnreadable
 from training.corpus.found import Reason
-from training.corpus.mailboxes import Lines
 
 _ENCRYPTED: Final = 0x1
 _DRIVE: Final = re.compile(r"[A-Za-z]:")

@@ -6,9 +6,10 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from contracts.labels import Label
+from feature_repo import mailboxes
 from kit.files import sha256_of
 from kit.terminal import tracked
-from training.corpus import archives, mailboxes
+from training.corpus import archives
 from training.corpus.found import Found, Reason, label_of_names
 from training.settings import TrainingSettings
 

@@ -1,4 +1,4 @@
-"""Messages of an mbox stream, one by one."""
+"""Messages of an mbox stream, one by one; and where they begin, so that several can read it at once."""
 
 import re
 from collections.abc import Iterator
@@ -16,6 +16,21 @@ class Lines(Protocol):
     def readline(self, size: int) -> bytes:
         """Returns up to `size` bytes, and not beyond the end of the line; nothing at the end."""
         ...
+
+
+def starts(stream: Lines) -> Iterator[int]:
+    """Yields where each message begins, in bytes from the start of the stream; an empty stream has none.
+
+    What lies from one start to the next is, for `split`, that message alone.
+    """
+    at = 0
+    line_starts, after_empty = True, True
+    while chunk := stream.readline(_CHUNK_BYTES):
+        if at == 0 or (line_starts and after_empty and _SEPARATOR.match(chunk)):
+            yield at
+        after_empty = line_starts and not chunk.strip(b"\r\n")
+        line_starts = chunk.endswith(b"\n")
+        at += len(chunk)
 
 
 def split(stream: Lines, max_bytes: int) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.corpus.mailboxes import split
+from feature_repo.mailboxes import split, starts
 
 LINES = st.sampled_from(
     [b"", b"hello", b"From me to you", b">From you", b"From x Sat Oct  5 17:23:18 2002", b"\xff\x00"]
@@ -27,6 +27,15 @@ def test_quoted_mbox_gives_back_what_was_written(bodies: list[list[bytes]]) -> N
         written.write(b"\n")
     written.seek(0)
     assert list(split(written, 10_000)) == messages
+    _assert_parts_are_the_whole(written, messages)
+
+
+def _assert_parts_are_the_whole(stream: io.BytesIO, messages: list[bytes]) -> None:
+    stream.seek(0)
+    begun = [*starts(stream), len(stream.getvalue())]
+    assert len(begun) == len(messages) + 1
+    for message, first, last in zip(messages, begun[:-1], begun[1:], strict=True):
+        assert list(split(io.BytesIO(stream.getvalue()[first:last]), 10_000)) == [message]
 
 
 def test_mbox_of_the_standard_library_is_read(tmp_path: Path) -> None:
