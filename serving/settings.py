@@ -41,5 +41,8 @@ class ServingSettings(Settings):
     switch_seconds: float = Field(default=60, gt=0, le=3600)
     """How long a transformer may take to answer by another version."""
 
+    drain_seconds: float = Field(default=1, ge=0, le=600)
+    """How long a version stays loaded after a switch, for requests that were sent to it just before."""
+
     mlflow_pages: bool = True
     """Whether `sluice up` starts MLflow's pages over the registry of this machine."""

@@ -141,15 +141,23 @@ class Stack:
             StackDown: the process manager does not run.
             ProgramFailed: it does not come up, or does not become ready.
         """
+        self.begin_transformer(environment, model)
+        name = programs.transformer_name(environment)
+        url = self.transformer_url(environment)
+        self._wait(name, f"{url}/v2/health/ready", self.settings.program_start_seconds)
+        return url
+
+    def begin_transformer(self, environment: Environment, model: str) -> None:
+        """Starts the environment's transformer and does not wait for it.
+
+        Raises:
+            StackDown: the process manager does not run.
+        """
 
         def made(ports: programs.Ports) -> Program:
             return programs.transformer(self.home, environment, model, ports)
 
-        name = programs.transformer_name(environment)
-        self._ensure(name, programs.HTTP_PORT, made)
-        url = self.transformer_url(environment)
-        self._wait(name, f"{url}/v2/health/ready", self.settings.program_start_seconds)
-        return url
+        self._ensure(programs.transformer_name(environment), programs.HTTP_PORT, made)
 
     def transformer_url(self, environment: Environment) -> str:
         """Returns where the environment's transformer answers, or will answer when it is started."""
@@ -200,6 +208,14 @@ class Stack:
     def runs(self, name: str) -> bool:
         """Tells whether there is a process of the program `name` now."""
         return any(process.name == name and process.runs for process in self.processes())
+
+    def keeps(self, name: str) -> bool:
+        """Tells whether the program `name` is kept running, even if it is just being started again."""
+        return any(process.name == name for process in self.processes())
+
+    def given_up(self, name: str) -> bool:
+        """Tells whether the process manager has stopped trying to run the program `name`."""
+        return any(process.name == name and process.given_up for process in self.processes())
 
     def restarts(self) -> dict[str, int]:
         """Returns how often each program ended by itself since `since` of the state."""
