@@ -46,3 +46,13 @@ class ServingSettings(Settings):
 
     mlflow_pages: bool = True
     """Whether `sluice up` starts MLflow's pages over the registry of this machine."""
+
+    batch_part_rows: int = Field(default=500, ge=1, le=1_000_000)
+    """Rows of one part of a batch scoring: what is done at once, and not done again after a stop."""
+
+    ray_cpus: int = Field(default=0, ge=0, le=4096)
+    """CPUs of the local Ray of a batch scoring; 0 means those that this process may use. RAY_ADDRESS names a
+    cluster instead."""
+
+    ray_object_store_bytes: int = Field(default=256 << 20, ge=80 << 20)
+    """Shared memory of that Ray; only where parts lie goes through it."""

@@ -267,15 +267,18 @@ def _translated(address: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
     """Keeps what Ray says of its connections off the terminal: the job's own lines are there."""
-    import ray  # noqa: F401 - sets up the logger
+    from ray.dashboard.modules.job import sdk
 
-    logger = logging.getLogger("ray")
-    former = logger.level
-    logger.setLevel(logging.ERROR)
+    # The client's own logger is set to INFO when it is imported, whatever the one above it says.
+    loggers = [logging.getLogger("ray"), sdk.logger]
+    former = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logger.setLevel(former)
+        for logger, level in zip(loggers, former, strict=True):
+            logger.setLevel(level)
 
 
 def _unauthorised(address: str) -> JobsRefused:

@@ -1,0 +1,77 @@
+"""The pool of processes that score parts: Ray Data over the list of parts, one actor for each CPU.
+
+The dataset holds where the parts lie, not their rows: every process reads and writes its own, so that no mail
+goes through the driver or the object store. A process that dies is begun again, and its part with it.
+"""
+
+import logging
+import pickle
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from kit.errors import UsageError
+from kit.ray.session import opened
+from serving.batch.errors import PartsFailed
+from serving.batch.output import Done
+from serving.batch.source import Part
+from serving.batch.worker import Failure, Job, PartWorker, packed
+from serving.settings import ServingSettings
+
+RAY_LOG: Final = ".ray.log"
+_RETRIES: Final = 2
+"""How often a process of the pool is begun again; a message that ends every one of them ends the scoring."""
+
+
+@contextmanager
+def results(
+    job: Job, parts: Sequence[tuple[int, Part]], settings: ServingSettings, *, concurrency: int | None
+) -> Iterator[Iterator[Done | Failure]]:
+    """Yields what becomes of each part, as they end.
+
+    A single part is worked on in this process: Ray would take longer to start.
+
+    Raises:
+        RayUnavailable: Ray did not start or does not answer.
+        UsageError: more processes are asked for than there are CPUs.
+        PartsFailed: processes of the pool died again and again.
+    """
+    if len(parts) <= 1:
+        yield (PartWorker(job).result(number, part) for number, part in parts)
+        return
+    with opened(settings, log=job.out / RAY_LOG) as cpus:
+        if concurrency is not None and concurrency > cpus:
+            raise UsageError(f"{concurrency} processes are asked for, and Ray has {cpus} CPUs.")
+        yield _pooled(job, parts, min(concurrency or cpus, len(parts)))
+
+
+def _pooled(job: Job, parts: Sequence[tuple[int, Part]], processes: int) -> Iterator[Done | Failure]:
+    import ray.data
+    from ray.exceptions import RayError
+
+    # Ray Data gives its loggers handlers of its own when it is imported: what it says goes to our log.
+    logger = logging.getLogger("ray.data")
+    logger.handlers, logger.propagate = [], True
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    items = [packed(number, part) for number, part in parts]
+    answers = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+        PartWorker,
+        fn_constructor_args=(job,),
+        batch_size=1,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=processes, max_tasks_in_flight_per_actor=2),
+        num_cpus=1,
+        max_restarts=_RETRIES,
+        max_task_retries=_RETRIES,
+    )
+    try:
+        for row in answers.iter_rows():
+            yield pickle.loads(row["result"])  # noqa: S301 - our own, from a process of the pool
+    except RayError as exc:
+        raise PartsFailed(
+            f"Processes of the pool died again and again ({type(exc).__name__}).",
+            next_step=f"Memory is a usual cause: try a smaller --concurrency. Ray's words are in "
+            f"{job.out / RAY_LOG}; --resume keeps finished parts.",
+        ) from exc
