@@ -14,14 +14,12 @@ from contracts.routes import Route
 from kit import bundle as bundles
 from kit.bundle import Bundle
 from kit.errors import Bug, OperationalError
-from kit.home import Home
 from serving import golden, model_repository
 from serving.deployers.deployer import CandidateNotReady, CandidateRefused, ServingUnreachable, SwitchFailed
 from serving.local import programs, routing
 from serving.local.stack import Addresses, ProgramFailed, Stack, StackDown
 from serving.model_repository import Layout, ModelOptions, RepositoryRefused
 from serving.runtimes.triton import TritonUnavailable
-from serving.settings import ServingSettings
 from serving.transformer import MODEL as TRANSFORMED
 from serving.triton_control import TritonControl, TritonRefused, TritonUnreachable
 
@@ -166,15 +164,14 @@ class LocalDeployer:
         try:
             self._follow(route)
         except SwitchFailed:
-            if before is not None and before.version != version:
-                routing.write(self._home, before)
+            self._restore(route, before)
             raise
 
     def retire(self, model: str, environment: Environment, version: str) -> None:
         """Unloads `version`, which served before, when those who were just sent to it are through."""
         self._require_other(model, environment, version)
         if self.running(environment) and version in self.loaded(model, environment):
-            time.sleep(self._settings.drain_seconds)
+            self._drain(model, environment, version)
         self._take_off(model, environment, version)
 
     def abandon(self, model: str, environment: Environment, version: str) -> None:
@@ -214,6 +211,25 @@ class LocalDeployer:
             f"The transformer did not take over version {route.version} in time: {told}.",
             next_step=f"sluice logs {name}",
         )
+
+    def _restore(self, route: Route, before: Route | None) -> None:
+        """Makes the route as it was: the transformer is not to come back with a version it did not accept."""
+        if before is None:
+            routing.remove(self._home, route.environment, route.model)
+            self._stack.drop(programs.transformer_name(route.environment))
+        elif before.version != route.version:
+            routing.write(self._home, before)
+
+    def _drain(self, model: str, environment: Environment, version: str) -> None:
+        """Waits for requests that went to `version` before the switch; a transformer tells of them."""
+        time.sleep(self._settings.drain_seconds)
+        route = routing.read(self._home, environment, model)
+        deadline = time.monotonic() + self._settings.switch_seconds
+        while route is not None and route.transformer and time.monotonic() < deadline:
+            found = routing.reported(route.url)
+            if found is None or version not in found.ending:
+                return
+            time.sleep(_POLL_SECONDS)
 
     def _take_off(self, model: str, environment: Environment, version: str) -> None:
         """Leaves of a model, in Triton and on disk, what its route names; nothing if that is `version`."""
@@ -273,12 +289,3 @@ class LocalDeployer:
             answer_seconds=self._settings.triton_answer_seconds,
             load_seconds=self._settings.triton_load_seconds,
         )
-
-
-def opened(home: Home) -> LocalDeployer:
-    """Returns the deployer of this machine, with the settings of this process.
-
-    Raises:
-        SettingsError: a setting is wrong.
-    """
-    return LocalDeployer(Stack(home, ServingSettings.load()))

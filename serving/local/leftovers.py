@@ -1,10 +1,13 @@
 """Processes that work for a folder, found by what they carry, whoever started them and whoever died.
 
 A process hands its variables down to everything it starts. So the mark is also on processes whose number
-nobody wrote down: those that were restarted, and those that a program started itself.
+nobody wrote down: those that were restarted, and those that a program started itself. And the memory that a
+Triton shares with its models' processes, which outlives them when they are killed.
 """
 
+import re
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +16,9 @@ import psutil
 MARK: Final = "LOCAL_SERVING_FOLDER"
 """The variable that names the folder a process works for."""
 
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where the system keeps it; only ours is touched
+_REGION: Final = re.compile(r"sluice-(\d+)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""A region's name is that of its Triton's HTTP port (serving/runtimes/triton.py), and a UUID."""
 _GRACE_SECONDS: Final = 8
 _KILLED_SECONDS: Final = 5
 
@@ -42,6 +48,15 @@ def end(folder: Path) -> list[psutil.Process]:
         _signal(process, kill=True)
     _gone(remaining, _KILLED_SECONDS)
     return find(folder)
+
+
+def free_shared_memory(ports: Iterable[int]) -> None:
+    """Removes what Tritons with these HTTP ports left in shared memory; none of them may run."""
+    wanted = {str(port) for port in ports}
+    for path in _SHARED_MEMORY.glob("sluice-*"):
+        named = _REGION.fullmatch(path.name)
+        if named is not None and named[1] in wanted:
+            path.unlink(missing_ok=True)
 
 
 def wait(pid: int, timeout_seconds: float) -> None:

@@ -6,8 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from serving.local.configuration import LOG, LOGS
+
+SUPERVISOR: Final = "supervisor"
+"""The process manager's own log, beside those of the programs."""
+
 _BLOCK_BYTES: Final = 64 * 1024
 _POLL_SECONDS: Final = 0.2
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """Returns the logs below `folder`, where this machine serves, by the name of what writes them."""
+    found = {path.stem: path for path in sorted((folder / LOGS).glob("*.log"))}
+    own = folder / LOG
+    return found | ({SUPERVISOR: own} if own.exists() else {})
 
 
 def last(path: Path, lines: int) -> list[str]:

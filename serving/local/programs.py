@@ -83,12 +83,12 @@ def transformer(home: Home, environment: Environment, model: str, ports: Ports) 
     )
 
 
-def mlflow(home: Home, ports: Ports) -> Program:
-    """Returns MLflow's pages over the registry of this machine."""
+def mlflow(home: Home, ports: Ports, store: str) -> Program:
+    """Returns MLflow's pages over the registry of this machine; `store` is its database's address."""
     command = (
         sys.executable, "-m", "mlflow", "server",
         "--host", LOOPBACK, "--port", str(ports["http"]), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{home.root / 'mlflow.db'}",
+        "--backend-store-uri", store,
         "--artifacts-destination", (home.root / "mlartifacts").as_uri(),
     )  # fmt: skip
     variables = {
@@ -107,5 +107,5 @@ def mlflow(home: Home, ports: Ports) -> Program:
 
 
 def _home(home: Home) -> dict[str, str]:
-    """Returns how a process of Sluice finds its state: it works in another folder than the command."""
-    return {"SLUICE_HOME": os.fspath(home.root)}
+    """Returns how a process of Sluice finds its state, and not code in the folder where it works."""
+    return {"SLUICE_HOME": os.fspath(home.root), "PYTHONSAFEPATH": "1"}

@@ -25,6 +25,8 @@ class Reported(NamedTuple):
     """The version that its route names and that it did not accept, if there is one."""
     reason: str
     """Why not."""
+    ending: frozenset[str]
+    """Versions that still have requests to answer."""
 
 
 def read(home: Home, environment: Environment, model: str) -> Route | None:
@@ -68,4 +70,9 @@ def reported(url: str) -> Reported | None:
     if not isinstance(body, dict):
         return None
     refused = body.get("refused") or {}
-    return Reported(body.get("version"), refused.get("version"), refused.get("reason", ""))
+    return Reported(
+        body.get("version"),
+        refused.get("version"),
+        refused.get("reason", ""),
+        frozenset(version for version, requests in body.get("ending", {}).items() if requests),
+    )

@@ -166,22 +166,22 @@ class Stack:
             ports = self._with_ports(state.read(self._folder), name, programs.HTTP_PORT)
         return f"http://{LOOPBACK}:{ports.ports[name]['http']}"
 
-    def begin_mlflow(self) -> None:
-        """Starts MLflow's pages and does not wait for them.
+    def begin_mlflow(self, store: str) -> None:
+        """Starts MLflow's pages over the database `store` and does not wait for them.
 
         Raises:
             StackDown: the process manager does not run.
         """
-        self._ensure(programs.MLFLOW, programs.HTTP_PORT, lambda ports: programs.mlflow(self.home, ports))
+        self._ensure(
+            programs.MLFLOW, programs.HTTP_PORT, lambda ports: programs.mlflow(self.home, ports, store)
+        )
 
     def mlflow(self) -> str:
-        """Returns the URL of MLflow's pages, which answer.
+        """Returns the URL of MLflow's pages, which were begun and answer.
 
         Raises:
-            StackDown: the process manager does not run.
             ProgramFailed: they do not come up.
         """
-        self.begin_mlflow()
         port = state.read(self._folder).ports[programs.MLFLOW]["http"]
         url = f"http://{LOOPBACK}:{port}"
         self._wait(programs.MLFLOW, f"{url}/health", self.settings.program_start_seconds)
@@ -289,3 +289,6 @@ class Stack:
         """Removes what says that somebody answers here, and what would be loaded again."""
         for folder in (ROUTES, programs.REPOSITORIES):
             shutil.rmtree(self._folder / folder, ignore_errors=True)
+        tritons = [programs.triton_name(environment) for environment in Environment]
+        ports = state.read(self._folder).ports
+        leftovers.free_shared_memory(ports[name]["http"] for name in tritons if name in ports)

@@ -1,0 +1,224 @@
+"""`sluice status`: what should run, what does, and what to do where the two differ."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import httpx
+import psutil
+
+from contracts.environments import Environment
+from contracts.routes import Route
+from kit.errors import SluiceError
+from kit.home import Home
+from records import model_registry
+from serving.local import programs, routing
+from serving.local.stack import Stack
+from serving.local.state import LOOPBACK
+from serving.local.supervisor import Process
+from serving.promotion.journal import journals
+from serving.settings import ServingSettings
+from serving.triton_control import TritonControl, TritonUnreachable
+
+_PROBE_SECONDS: Final = 3
+_WORDS: Final = {"BACKOFF": "restarting", "FATAL": "given up", "EXITED": "ended", "STOPPED": "stopped"}
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """One process that should run."""
+
+    name: str
+    state: str
+    """`ready`, `not ready`, `restarting`, `given up`, `ended`, `stopped` or `stopping`."""
+    pid: int | None
+    since: datetime | None
+    memory_bytes: int
+    """Resident, together with the processes that it started."""
+    restarts: int
+    """How often it ended by itself."""
+    addresses: dict[str, str]
+    """host:port by use."""
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """One model in one environment."""
+
+    environment: Environment
+    model: str
+    served: str | None
+    """The version that answers, or None."""
+    alias: str | None
+    """The version that the registry's alias points at."""
+    url: str | None
+    transformer: bool
+    ready: bool
+
+
+@dataclass
+class Status:
+    """Everything that is to be told."""
+
+    since: datetime | None
+    """When `sluice up` started the process manager, or None when nothing should run."""
+    models: list[ModelStatus] = field(default_factory=list)
+    processes: list[ProcessStatus] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """What does not run and should, each with the command to run."""
+    notes: list[str] = field(default_factory=list)
+    """What is worth knowing and no failure."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns it as plain data."""
+        return asdict(self)
+
+
+def status(home: Home) -> Status:
+    """Returns what runs on this machine, and what should.
+
+    Raises:
+        SupervisorFailed: the process manager is there and does not answer.
+        SettingsError: a setting is wrong.
+    """
+    stack = Stack(home, ServingSettings.load())
+    state = stack.state()
+    found = Status(since=state.since)
+    running = stack.running()
+    if not running and state.pid is None:
+        found.notes.append("Nothing runs here. Start it: sluice up")
+    elif not running:
+        found.problems.append("The process manager is gone, and nothing watches what it started: sluice up")
+    _add_processes(found, stack)
+    _add_models(found, home, running=running)
+    for journal in journals(home):
+        if journal.path.exists():
+            found.notes.append(
+                f"A move of {journal.model} in {journal.environment} is under way or broke off. "
+                "If nobody is at it: sluice up"
+            )
+    return found
+
+
+def _add_processes(found: Status, stack: Stack) -> None:
+    state = stack.state()
+    restarts = stack.restarts()
+    for process in stack.processes():
+        ports = state.ports.get(process.name, {})
+        addresses = {use: f"{LOOPBACK}:{port}" for use, port in ports.items()}
+        told = _told(process, addresses)
+        found.processes.append(
+            ProcessStatus(
+                name=process.name,
+                state=told,
+                pid=process.pid,
+                since=process.since,
+                memory_bytes=_memory(process.pid),
+                restarts=restarts.get(process.name, 0),
+                addresses=addresses,
+            )
+        )
+        if told != "ready":
+            why = f" ({process.told})" if process.told else ""
+            found.problems.append(
+                f"{process.name} is {told}{why}: sluice logs {process.name}, then sluice up"
+            )
+
+
+def _add_models(found: Status, home: Home, *, running: bool) -> None:
+    routes = {(route.environment, route.model): route for route in routing.routes(home)}
+    try:
+        aliases = _aliases(home)
+    except SluiceError as error:
+        aliases = {}
+        found.notes.append(f"What should serve is not known: {error.message}")
+    for environment, model in sorted({*routes, *aliases}):
+        route, alias = routes.get((environment, model)), aliases.get((environment, model))
+        model_status = _model(environment, model, route, alias, running=running)
+        found.models.append(model_status)
+        if not running:
+            continue
+        if model_status.served != alias:
+            served = f"version {model_status.served}" if model_status.served else "no version"
+            pointed = f"version {alias}" if alias else "none"
+            found.problems.append(
+                f"{model} in {environment}: {served} answers, and the alias points at {pointed}. "
+                "To follow the alias: sluice up"
+            )
+        elif not model_status.ready:
+            found.problems.append(f"{model} in {environment} does not answer: sluice up")
+
+
+def _model(
+    environment: Environment, model: str, route: Route | None, alias: str | None, *, running: bool
+) -> ModelStatus:
+    served, ready = None, False
+    if route is not None and running:
+        if route.transformer:
+            reported = routing.reported(route.url)
+            served = reported.version if reported else None
+        else:
+            served = route.version
+        ready = served is not None and _ready(route, served)
+    return ModelStatus(
+        environment=environment,
+        model=model,
+        served=served,
+        alias=alias,
+        url=route.url if route and running else None,
+        transformer=bool(route and route.transformer),
+        ready=ready,
+    )
+
+
+def _aliases(home: Home) -> dict[tuple[Environment, str], str]:
+    registry = model_registry.opened(home)
+    return {
+        (environment, name): pointed.version
+        for name in registry.names()
+        for environment in Environment
+        if (pointed := registry.pointed(name, environment)) is not None
+    }
+
+
+def _ready(route: Route, version: str) -> bool:
+    try:
+        with TritonControl(route.triton_http, answer_seconds=_PROBE_SECONDS) as control:
+            return control.model_ready(route.model, version)
+    except TritonUnreachable:
+        return False
+
+
+def _told(process: Process, addresses: dict[str, str]) -> str:
+    if not process.runs:
+        return _WORDS.get(process.state, process.state.lower())
+    path = "/health" if process.name == programs.MLFLOW else "/v2/health/ready"
+    try:
+        answer = httpx.get(f"http://{addresses['http']}{path}", timeout=_PROBE_SECONDS, trust_env=False)
+    except (httpx.TransportError, KeyError):
+        return "not ready"
+    return "ready" if answer.is_success else "not ready"
+
+
+def _memory(pid: int | None) -> int:
+    if pid is None:
+        return 0
+    total = 0
+    try:
+        process = psutil.Process(pid)
+        for each in (process, *process.children(recursive=True)):
+            total += each.memory_info().rss
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return total
+    return total
+
+
+def uptime(since: datetime | None) -> str:
+    """Returns the time since then in words."""
+    if since is None:
+        return ""
+    seconds = int((datetime.now(UTC) - since).total_seconds())
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{max(seconds, 0)} s"
