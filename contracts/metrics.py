@@ -95,7 +95,7 @@ TRANSFORMER_DEFAULTED_SENDERS: Final = Metric(
 TRANSFORMER_REFUSED_VERSIONS: Final = Metric(
     name="sluice_transformer_refused_versions_total",
     kind=Kind.COUNTER,
-    sentence="Model versions that the transformer was told to serve and did not: it stayed on the former one.",
+    sentence="Model versions that the transformer was told to serve and refused, staying on the former.",
 )
 TRANSFORMER_MODEL: Final = Metric(
     name="sluice_transformer_model",

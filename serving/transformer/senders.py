@@ -1,0 +1,135 @@
+"""Sender history within a budget: numbers from the online store, or defaults when it is slow or down.
+
+Lookups run in one thread of their own, those of several requests together. Failures and late answers in a row
+pause them, so that a dead store costs a request nothing; a lookup apart from any request is then tried every
+so often, and its success ends the pause. Whoever is answered with defaults is counted, with the reason.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from prometheus_client import Counter
+
+from kit.errors import Bug, OperationalError
+from serving.extraction import SenderNumbers, unknown_senders
+from serving.transformer.coalescing import Coalescer
+from serving.transformer.settings import TransformerSettings
+
+log = structlog.get_logger(__name__)
+
+_MOST = 256
+
+
+class Senders:
+    """The 8 numbers of each sender, whatever the store does.
+
+    `opened` returns the lookup; it runs in the lookups' own thread, because it takes seconds.
+    """
+
+    def __init__(
+        self, opened: Callable[[], SenderNumbers], settings: TransformerSettings, defaulted: Counter
+    ) -> None:
+        self._opened = opened
+        self._settings = settings
+        self._defaulted = {reason: defaulted.labels(reason) for reason in ("slow", "failed", "paused")}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="senders")
+        self._lookup: SenderNumbers | None = None
+        self._coalescer = Coalescer[str, NDArray[np.float32]](self._found, most=_MOST, calls=1)
+        self._failures = 0
+        self._trial: asyncio.Task[None] | None = None
+
+    @property
+    def opening(self) -> bool:
+        """The store was not tried yet."""
+        return self._lookup is None
+
+    @property
+    def degraded(self) -> str | None:
+        """Why requests are answered with defaults now, for people; None while history is looked up."""
+        if self._trial is None:
+            return None
+        return "The store of sender history does not answer in time: senders count as unknown."
+
+    def begin(self) -> None:
+        """Begins to open the store; until it answers, requests go on with defaults."""
+        self._trial = asyncio.get_running_loop().create_task(self._open())
+
+    async def numbers(self, senders: Sequence[str]) -> NDArray[np.float32]:
+        """Returns float32 [N, 8], within the budget; a store that is slow or down gives defaults."""
+        if self._trial is not None:
+            return self._defaults("paused", len(senders))
+        loop = asyncio.get_running_loop()
+        budget = self._settings.sender_budget_seconds
+        try:
+            async with asyncio.timeout(budget):
+                found = await self._coalescer.results(senders, loop.time() + budget)
+        except TimeoutError:
+            return self._failed("slow", len(senders))
+        except OperationalError:
+            return self._failed("failed", len(senders))
+        self._failures = 0
+        return np.stack(found)
+
+    async def close(self) -> None:
+        """Ends lookups and trials."""
+        if self._trial is not None:
+            self._trial.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._trial
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _found(self, senders: Sequence[str], _deadline: float) -> list[NDArray[np.float32]]:
+        if self._lookup is None:
+            raise Bug("Senders are looked up before their store is opened.")
+        return list(
+            await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._lookup, senders, datetime.now(UTC)
+            )
+        )
+
+    def _failed(self, reason: str, count: int) -> NDArray[np.float32]:
+        self._failures += 1
+        if self._failures >= self._settings.sender_failures and self._trial is None:
+            self._pause()
+        return self._defaults(reason, count)
+
+    def _defaults(self, reason: str, count: int) -> NDArray[np.float32]:
+        self._defaulted[reason].inc(count)
+        return unknown_senders(count)
+
+    def _pause(self) -> None:
+        log.warning("sender_history_paused", retry_seconds=self._settings.sender_pause_seconds)
+        self._trial = asyncio.get_running_loop().create_task(self._until_back())
+
+    async def _open(self) -> None:
+        lookup = await asyncio.get_running_loop().run_in_executor(self._thread, self._opened)
+        self._lookup = lookup
+        await self._answers()  # the first one opens connections and compiles statements
+        if await self._answers():
+            self._trial = None
+        else:
+            self._pause()
+
+    async def _until_back(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.sender_pause_seconds)
+            if await self._answers():
+                break
+        self._failures, self._trial = 0, None
+        log.info("sender_history_resumed")
+
+    async def _answers(self) -> bool:
+        """Tells whether the store answers, and in time; the address asked for belongs to nobody."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            await self._found(["nobody@sluice.invalid"], begun)
+        except OperationalError:
+            return False
+        return loop.time() - begun <= self._settings.sender_budget_seconds

@@ -1,0 +1,137 @@
+"""The transformer as a process: its parts put together, uvicorn around them, and a clean end.
+
+The process listens at once and is live; it is ready when the sender store was opened (importing Feast takes
+seconds) and a version was verified. SIGTERM ends it when the requests in flight are answered.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from feature_repo.settings import FeatureRepoSettings
+from kit import logs
+from kit.errors import UsageError
+from kit.home import Home, HomeSettings
+from serving.extraction import SenderNumbers
+from serving.transformer import MODEL
+from serving.transformer.answering import Answering
+from serving.transformer.app import Transformer
+from serving.transformer.extraction_pool import ExtractionPool
+from serving.transformer.keeper import Keeper
+from serving.transformer.measures import Measures
+from serving.transformer.senders import Senders
+from serving.transformer.settings import TransformerSettings
+from serving.transformer.versions import Target
+
+
+def settings_of(arguments: Sequence[str]) -> TransformerSettings:
+    """Returns the settings of this process; what KServe appends to a transformer's arguments stands above.
+
+    Raises:
+        UsageError: an argument is unknown, names another model, or does not go with the others.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.transformer", description="The transformer of one environment."
+    )
+    parser.add_argument("--model_name", default=MODEL, help=f"Must be {MODEL}.")
+    parser.add_argument("--predictor_host", help="Host of Triton, in a cluster.")
+    parser.add_argument("--http_port", type=int, help="Port to listen on.")
+    given = parser.parse_args(arguments)
+    if given.model_name != MODEL:
+        raise UsageError(f"This is the transformer of {MODEL}, and not of {given.model_name}.")
+    values = {"predictor_host": given.predictor_host, "port": given.http_port}
+    return TransformerSettings.load(**{name: value for name, value in values.items() if value is not None})
+
+
+def target_of(settings: TransformerSettings) -> Target | None:
+    """Returns the version that the settings name; None if a route names it.
+
+    Raises:
+        UsageError: there is neither a route nor all that stands for one, or there are both.
+    """
+    instead = (settings.bundle, settings.version, settings.predictor_host)
+    if settings.route is not None:
+        if any(value is not None for value in instead):
+            raise UsageError(
+                "TRANSFORMER_ROUTE says what is served: leave out the bundle, version and predictor host."
+            )
+        return None
+    if settings.bundle is None or settings.version is None or settings.predictor_host is None:
+        raise UsageError(
+            "It is not said what is served.",
+            next_step="Set TRANSFORMER_ROUTE; or TRANSFORMER_BUNDLE, _VERSION and _PREDICTOR_HOST.",
+        )
+    # KServe's host may bring the port of HTTP, which is not the one we ask.
+    host = settings.predictor_host.partition(":")[0]
+    return Target(
+        settings.version, settings.bundle, settings.bundle_digest, f"{host}:{settings.predictor_grpc_port}"
+    )
+
+
+def application(
+    settings: TransformerSettings, target: Target | None, home: Home, features: FeatureRepoSettings
+) -> Transformer:
+    """Returns the transformer, put together; nothing is opened before the server begins it."""
+    measures = Measures()
+    keeper = Keeper(settings, target, measures)
+    pool = ExtractionPool(settings, features)
+    senders = Senders(
+        lambda: _sender_lookup(home, features, measures.registry), settings, measures.defaulted_senders
+    )
+
+    async def begin() -> None:
+        senders.begin()
+        await keeper.start()
+        pool.begin()
+
+    async def end() -> None:
+        await keeper.close()
+        await senders.close()
+        pool.close()
+
+    return Transformer(
+        settings=settings,
+        keeper=keeper,
+        answering=Answering(keeper, pool, senders, measures),
+        senders=senders,
+        measures=measures,
+        begin=begin,
+        end=end,
+    )
+
+
+def serve(arguments: Sequence[str]) -> None:
+    """Serves until the process is told to end.
+
+    Raises:
+        UsageError: the arguments or the settings make no sense.
+    """
+    machine = HomeSettings.load()
+    logs.configure(level=machine.log_level)
+    settings = settings_of(arguments)
+    app = application(settings, target_of(settings), Home(machine.home), FeatureRepoSettings.load())
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        backlog=2048,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(settings.drain_seconds),
+    )
+
+
+def _sender_lookup(home: Home, features: FeatureRepoSettings, registry: CollectorRegistry) -> SenderNumbers:
+    from feature_repo.online import SenderLookup
+    from feature_repo.store import open_store
+
+    return SenderLookup(open_store(home, features), registry).lookup

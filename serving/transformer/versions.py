@@ -1,0 +1,164 @@
+"""Which model version answers: verified before it does, changed in one step, left when nobody needs it.
+
+A candidate is made beside the version that serves: its bundle is checked byte by byte, what Triton tells of
+that version is held against the contract, and golden rows must be answered through the wire as the bundle's
+own graph answers them. A request keeps the version that it began with.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from google.protobuf import json_format
+from numpy.typing import NDArray
+from prometheus_client import Histogram
+
+from contracts.routes import Route
+from kit import bundle as bundles
+from kit.bundle import Bundle
+from serving import golden
+from serving.extraction import NUMERIC, TEXT, Vocabulary
+from serving.transformer.coalescing import Coalescer
+from serving.transformer.errors import PredictorFailed
+from serving.transformer.predictor import Predictor, PredictorRow
+from serving.transformer.settings import TransformerSettings
+
+_VERIFY_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A version that is to be served, and where Triton has it."""
+
+    version: str
+    bundle: Path
+    digest: str | None
+    triton_grpc: str
+
+    @classmethod
+    def of(cls, route: Route) -> "Target":
+        """Returns the target that a route names."""
+        return cls(route.version, route.bundle, route.bundle_digest, route.triton_grpc)
+
+
+@dataclass(eq=False)
+class Served:
+    """A verified version."""
+
+    target: Target
+    bundle: Bundle
+    vocabulary: Vocabulary
+    predictor: Predictor
+    rows: Coalescer[PredictorRow, tuple[int, np.float32]]
+    in_flight: int = field(default=0)
+
+    @property
+    def version(self) -> str:
+        """The registry's number."""
+        return self.target.version
+
+    @property
+    def model(self) -> str:
+        """The name of the model, here and in Triton."""
+        return self.bundle.contract.workload
+
+    def verdicts(self, labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> list[str]:
+        """Returns the name of the class that is decided for: by the bundle's threshold if it has one."""
+        classes, threshold = self.bundle.contract.classes, self.bundle.contract.threshold
+        if threshold is None:
+            return [classes[label] for label in labels]
+        return [classes[-1] if reached else classes[0] for reached in probabilities >= threshold]
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Counts a request that must end on this version."""
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+
+class Loader:
+    """Makes verified versions."""
+
+    def __init__(self, settings: TransformerSettings, seconds: Histogram, rows: Histogram) -> None:
+        self._settings = settings
+        self._seconds = seconds
+        self._rows = rows
+
+    async def served(self, target: Target, former: Served | None) -> Served:
+        """Returns the version, verified through the wire; the connection of `former` is used if it fits.
+
+        Raises:
+            BundleDamaged: the bundle is not what was registered.
+            Refused: Triton's tensors or answers are not the bundle's.
+            OperationalError: Triton does not answer, or does not have the version yet.
+        """
+        bundle = await asyncio.to_thread(bundles.load, target.bundle, digest=target.digest)
+        if former is not None and former.predictor.address == target.triton_grpc:
+            predictor = former.predictor
+        else:
+            predictor = Predictor(target.triton_grpc, self._seconds, self._rows)
+        try:
+            await verify(bundle, target.version, predictor, self._settings.rows_per_call)
+        except BaseException:
+            if former is None or predictor is not former.predictor:
+                await predictor.close()
+            raise
+        model = bundle.contract.workload
+
+        async def ask(rows: Sequence[PredictorRow], deadline: float) -> list[tuple[int, np.float32]]:
+            labels, probabilities = await predictor.infer(model, target.version, rows, deadline)
+            return list(zip(labels.tolist(), probabilities[:, -1], strict=True))
+
+        return Served(
+            target=target,
+            bundle=bundle,
+            vocabulary=Vocabulary.of(bundle.contract),
+            predictor=predictor,
+            rows=Coalescer(
+                ask,
+                most=self._settings.rows_per_call,
+                calls=self._settings.calls_at_once,
+                divisible=PredictorFailed,
+            ),
+        )
+
+
+async def verify(bundle: Bundle, version: str, predictor: Predictor, rows_per_call: int) -> None:
+    """Holds what Triton says of `version`, and what it answers, against the bundle.
+
+    Raises:
+        Refused: something differs.
+        OperationalError: Triton does not answer, or does not have the version.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _VERIFY_SECONDS
+    model = bundle.contract.workload
+    metadata = await predictor.metadata(model, version, deadline)
+    golden.conformance(bundle.contract, json_format.MessageToDict(metadata, preserving_proto_field_name=True))
+
+    async def asked(inputs: golden.Arrays) -> golden.Arrays:
+        rows = predictor_rows([str(text) for text in inputs[TEXT].ravel()], inputs[NUMERIC])
+        parts = [
+            await predictor.infer(model, version, rows[at : at + rows_per_call], deadline)
+            for at in range(0, len(rows), rows_per_call)
+        ]
+        labels, probabilities = zip(*parts, strict=True)
+        return {"label": np.concatenate(labels), "probabilities": np.concatenate(probabilities)}
+
+    def infer(inputs: golden.Arrays) -> golden.Arrays:
+        return asyncio.run_coroutine_threadsafe(asked(inputs), loop).result()
+
+    await asyncio.to_thread(golden.check, bundle, infer)
+
+
+def predictor_rows(texts: Sequence[str], numeric: NDArray[Any]) -> list[PredictorRow]:
+    """Returns the rows of the wire for `texts` and float32 [N, 24]."""
+    numbers = np.ascontiguousarray(numeric, dtype="<f4")
+    return [PredictorRow(text.encode(), row.tobytes()) for text, row in zip(texts, numbers, strict=True)]
