@@ -26,10 +26,12 @@ $(UV):
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-$(STAMP): $(UV) requirements/dev.txt requirements/node.txt pyproject.toml
+$(STAMP): $(UV) requirements/dev.txt requirements/node.txt requirements/triton.txt pyproject.toml
 	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
 	@command -v npm >/dev/null || $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/node.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python $(VENV)/triton
+	$(UV) pip sync --quiet --python $(VENV)/triton/bin/python --require-hashes requirements/triton.txt
 	@touch $@
 
 demo: setup ## set up, then run the main job: corpus, validation, features, lookup
@@ -52,6 +54,7 @@ lock: $(UV) ## resolve the lock files anew (hashes, no addresses)
 	  $(COMPILE) --extra $$image pyproject.toml -c requirements/dev.txt -o requirements/$$image.txt; \
 	done
 	$(COMPILE) requirements/node.in -o requirements/node.txt
+	$(COMPILE) requirements/triton.in -o requirements/triton.txt
 
 docs: setup ## write the generated references (settings, commands)
 	$(BIN)/python -m cli.reference

@@ -1,8 +1,8 @@
 """Golden rows: the few rows by which a model version is known, wherever it answers.
 
 They are made from the bundle's contract alone, always the same ones; what they must give is computed by ONNX
-Runtime from the bundle's own graph. Before requests go to a version, its tensors are held against the contract
-(`conformance`), and these rows are asked through the wire (`check`). Errors::
+Runtime from the bundle's own graph. Before requests go to a version, its tensors are held against its
+contract (`conformance`), and these rows are asked through the wire (`check`). Errors::
 
     Refused
     ├── ContractMismatch   the tensors that are served are not those of the contract
@@ -100,7 +100,7 @@ def check(bundle: Bundle, infer: Infer) -> None:
     """
     asked = rows(bundle.contract)
     wanted = expected(bundle, asked)
-    differences = []
+    differences: list[Difference] = []
     for start, end in [*((at, at + _BATCH_ROWS) for at in range(0, ROWS, _BATCH_ROWS)), (ROWS - 1, ROWS)]:
         answers = infer({name: values[start:end] for name, values in asked.items()})
         for tensor in bundle.contract.outputs:

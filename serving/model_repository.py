@@ -198,7 +198,11 @@ def rendered(
         _parameter("intra_op_thread_count", options.intra_op_threads),
         _parameter("inter_op_thread_count", 1),
     ]
-    if options.warm_up:
+    # A warm-up of Triton's own that fails ends the whole server (24.10), with every other model; model.py
+    # does it while it is loaded, where a failure is a refusal.
+    if layout is Layout.PYTHON:
+        lines.append(_parameter("warm_up", int(options.warm_up)))
+    elif options.warm_up:
         lines += [
             "model_warmup [ {",
             '  name: "one_row"',

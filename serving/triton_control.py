@@ -58,16 +58,24 @@ class ModelState(NamedTuple):
 class TritonControl:
     """A connection to one Triton; close it, or use it as a context.
 
-    `address` is host:port of its HTTP endpoint.
+    `address` is host:port of its HTTP endpoint. A `client` reaches it in another way, through a cluster's API
+    server for instance; the address is then for people.
     """
 
     def __init__(
-        self, address: str, *, answer_seconds: float = ANSWER_SECONDS, load_seconds: float = LOAD_SECONDS
+        self,
+        address: str,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        load_seconds: float = LOAD_SECONDS,
+        client: httpx.Client | None = None,
     ) -> None:
         self.address = address
         self._load_seconds = load_seconds
         # The environment's proxies are for the outside; Triton is a neighbour.
-        self._client = httpx.Client(base_url=f"http://{address}", timeout=answer_seconds, trust_env=False)
+        self._client = client or httpx.Client(
+            base_url=f"http://{address}", timeout=answer_seconds, trust_env=False
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +112,7 @@ class TritonControl:
             TritonRefused: there is no such version.
             TritonUnreachable: Triton does not answer.
         """
-        return self._json("GET", f"/v2/models/{model}/versions/{version}")
+        return dict(self._json("GET", f"/v2/models/{model}/versions/{version}"))
 
     def index(self) -> list[ModelState]:
         """Returns the state of every model in the repository and of each version that was ever loaded.

@@ -30,16 +30,22 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Opens the graph as everywhere else in Sluice (kit/onnx_function.py)."""
+        if not np.__version__.startswith("1."):
+            raise triton.TritonModelException(
+                f"NumPy {np.__version__} is here; this stub was built for NumPy 1, and reads garbage under 2."
+            )
         config = json.loads(args["model_config"])
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = _threads(config, "intra_op_thread_count")
-        options.inter_op_num_threads = _threads(config, "inter_op_thread_count")
+        options.intra_op_num_threads = _whole_number(config, "intra_op_thread_count")
+        options.inter_op_num_threads = _whole_number(config, "inter_op_thread_count")
         options.log_severity_level = 3
         graph = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
         self.session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         self.ranks = {value.name: len(value.shape) for value in self.session.get_inputs()}
         self.types = {value["name"]: value["data_type"] for value in config["input"]}
         self.outputs = {value["name"]: [int(size) for size in value["dims"]] for value in config["output"]}
+        if _whole_number(config, "warm_up"):
+            self._run({value["name"]: _empty(value, self.ranks[value["name"]]) for value in config["input"]})
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Returns one response for each request, in order."""
@@ -104,6 +110,13 @@ def _texts(name: str, values: NDArray[Any]) -> NDArray[Any]:
     return texts.reshape(values.shape)
 
 
+def _empty(value: dict[str, Any], rank: int) -> NDArray[Any]:
+    """Returns one row of an input: no text, or zeros."""
+    shape = [1, *(int(size) for size in value["dims"])][:rank]
+    kind = {"TYPE_FP32": np.float32, "TYPE_INT64": np.int64}.get(value["data_type"])
+    return np.full(shape, "", dtype=object) if kind is None else np.zeros(shape, dtype=kind)
+
+
 def _response(answer: Arrays | Unusable) -> Any:
     if isinstance(answer, Unusable):
         error = triton.TritonError(str(answer), triton.TritonError.INVALID_ARG)
@@ -111,5 +124,5 @@ def _response(answer: Arrays | Unusable) -> Any:
     return triton.InferenceResponse([triton.Tensor(name, values) for name, values in answer.items()])
 
 
-def _threads(config: dict[str, Any], parameter: str) -> int:
+def _whole_number(config: dict[str, Any], parameter: str) -> int:
     return int(config["parameters"][parameter]["string_value"])

@@ -33,6 +33,8 @@ DISTRIBUTION: Final = "nvidia-pytriton"
 BACKENDS: Final = ".triton"
 """Beside the model repositories: the backend of the wheel together with the stub of this Python."""
 LOOPBACK: Final = "127.0.0.1"
+ENVIRONMENT: Final = Path(sys.prefix) / "triton"
+"""Where models' programs run: the stub finds its libraries by the first python3 on PATH; it needs NumPy 1."""
 
 _GLIBC: Final = (2, 35)
 _STUB: Final = "triton_python_backend_stub"
@@ -117,6 +119,8 @@ def unavailable() -> str | None:
         return f"the wheel {DISTRIBUTION} holds no server: make clean setup installs it anew"
     if not any(_is_stub(Path(file)) for file in files):
         return f"the wheel's server cannot run programs of Python {_python()}"
+    if not (ENVIRONMENT / "bin" / "python3").exists():
+        return f"the environment of its programs, {ENVIRONMENT}, is not there: make setup makes it"
     return None
 
 
@@ -140,7 +144,7 @@ def command(
     reason = unavailable()
     if reason is not None:
         raise TritonUnavailable(f"Triton cannot run here: {reason}.", next_step=_EMBEDDED)
-    files = [Path(str(file.locate())) for file in metadata.files(DISTRIBUTION) or []]
+    files = _files()
     server = next(file for file in files if file.name == "tritonserver")
     packages = server.parents[3]
     backend = _backends(backends or repository.parent / BACKENDS, files)
@@ -169,9 +173,7 @@ def command(
     inherited = os.environ.get("LD_LIBRARY_PATH", "")
     environment = {
         "LD_LIBRARY_PATH": ":".join(part for part in (*libraries, inherited) if part),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
-        "VIRTUAL_ENV": sys.prefix,
-        "PYTHONPATH": str(packages),
+        "PATH": f"{ENVIRONMENT / 'bin'}:{os.environ.get('PATH', os.defpath)}",
         "OMP_NUM_THREADS": "1",
     }
     return Command(arguments, environment)
@@ -289,6 +291,25 @@ def _backends(folder: Path, files: list[Path]) -> Path:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return whole
+
+
+def _wrong_platform(system: str, machine: str, libc: tuple[str, str]) -> str | None:
+    name, version = libc
+    if system != "linux" or machine != "x86_64" or name != "glibc":
+        return f"the wheel's server runs on Linux x86-64 with glibc, and this is {system} {machine} {name}"
+    if tuple(int(part) for part in version.split(".")[:2]) < _GLIBC:
+        return (
+            f"the wheel's server needs glibc 2.35 or newer (Debian 12, Ubuntu 22.04), and this has {version}"
+        )
+    return None
+
+
+def _files() -> list[Path]:
+    """Returns the files of the wheel, found without importing it; none if it is not installed."""
+    try:
+        return [Path(str(file.locate())) for file in metadata.files(DISTRIBUTION) or []]
+    except metadata.PackageNotFoundError:
+        return []
 
 
 def _is_stub(file: Path) -> bool:

@@ -10,7 +10,7 @@ FORBIDDEN = {
     "gateway": {"ray", "kfp", "mlflow", "mlflow-skinny", "feast", "pandas"},
     "transformer": {"ray", "kfp", "mlflow", "mlflow-skinny"},
 }
-LOCKS = ("dev", "gateway", "transformer", "training", "monitoring", "node")
+LOCKS = ("dev", "gateway", "transformer", "training", "monitoring", "node", "triton")
 
 
 def pinned(lock: str) -> dict[str, set[str]]:
@@ -44,3 +44,9 @@ def test_an_image_runs_the_versions_that_are_tested(image: str) -> None:
     """Each pin of an image is a pin of the development machine."""
     tested = pinned("dev")
     assert {name: versions for name, versions in pinned(image).items() if not versions <= tested[name]} == {}
+
+
+def test_triton_s_programs_run_the_onnx_runtime_that_is_tested_and_numpy_1() -> None:
+    """The stub of the wheel reads garbage under NumPy 2; the certificate is about one ONNX Runtime."""
+    assert pinned("triton")["onnxruntime"] == pinned("dev")["onnxruntime"]
+    assert {version.split(".")[0] for version in pinned("triton")["numpy"]} == {"1"}

@@ -24,10 +24,17 @@ from training.workload import Parameters, Rows, Workload
 from training.workloads import find
 
 HAM_WORDS = (
-    "meeting agenda report draft patch review thanks attached minutes lunch server kernel list".split()
-)
-SPAM_WORDS = "winner prize claim offer free pills casino refund urgent account verify click _money".split()
-BOTH_WORDS = "the a to you and for _number _url _email _date hello please today message".split()
+    "meeting", "agenda", "report", "draft", "patch", "review", "thanks", "attached", "minutes", "lunch",
+    "server", "kernel", "list",
+)  # fmt: skip
+SPAM_WORDS = (
+    "winner", "prize", "claim", "offer", "free", "pills", "casino", "refund", "urgent", "account", "verify",
+    "click", "_money",
+)  # fmt: skip
+BOTH_WORDS = (
+    "the", "a", "to", "you", "and", "for", "_number", "_url", "_email", "_date", "hello", "please", "today",
+    "message",
+)  # fmt: skip
 FLOWER_PARAMETERS: Parameters = {
     "n_estimators": 12, "max_depth": 3, "min_samples_leaf": 1, "max_features": 2,
 }  # fmt: skip
