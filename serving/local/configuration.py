@@ -26,7 +26,7 @@ START_SECONDS: Final = 3
 START_RETRIES: Final = 8
 """Starts in a row that may fail, with pauses of 1, 2, 3, … seconds, before a program is left alone."""
 
-_UNUSABLE: Final = re.compile(r"""["%\x00-\x1f\x7f]|\s[;#]|^'|'$""")
+_UNUSABLE: Final = re.compile(r'["%\x00-\x1f\x7f]|\s[;#]')
 
 
 class FolderUnusable(UsageError):
@@ -91,8 +91,8 @@ def _variables(variables: dict[str, str]) -> str:
 def _written(text: str) -> str:
     if _UNUSABLE.search(text):
         raise FolderUnusable(
-            f"{text!r} holds a double quote, a percent sign, a control character, a blank before ; or #, or "
-            "a quote at an end, which supervisor cannot read.",
+            f"{text!r} holds a double quote, a percent sign, a control character, or a blank before ; or #, "
+            "which supervisor's configuration cannot hold.",
             next_step="Set SLUICE_HOME to a folder with a plainer name.",
         )
     return text

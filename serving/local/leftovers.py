@@ -87,5 +87,6 @@ def _signal(process: psutil.Process, *, kill: bool) -> None:
             process.kill()
         else:
             process.terminate()
+            process.resume()  # One that was stopped would not hear it.
     except psutil.NoSuchProcess:
         return

@@ -27,6 +27,7 @@ from serving.local.configuration import LOG, LOGS, PID_FILE
 from serving.local.leftovers import MARK
 from serving.local.state import Program, make_socket_folder
 
+_ANSWER_SECONDS: Final = 15
 _STARTED_SECONDS: Final = 30
 _STOPPED_SECONDS: Final = 40
 _POLL_SECONDS: Final = 0.05
@@ -65,9 +66,10 @@ class Process(NamedTuple):
 class Supervisor:
     """The supervisor that works for `folder`, running or not."""
 
-    def __init__(self, folder: Path, socket_file: Path) -> None:
+    def __init__(self, folder: Path, socket_file: Path, *, answer_seconds: float = _ANSWER_SECONDS) -> None:
         self._folder = folder
         self._socket = socket_file
+        self._answer_seconds = answer_seconds
 
     def pid(self) -> int | None:
         """Returns the process number of the running supervisor, or None.
@@ -193,7 +195,7 @@ class Supervisor:
 
     def _ask(self, method: str, *arguments: Any) -> Any:
         try:
-            return rpc.ask(self._socket, f"supervisor.{method}", *arguments)
+            return rpc.ask(self._socket, self._answer_seconds, f"supervisor.{method}", *arguments)
         except (xmlrpc.client.Error, TimeoutError, http.client.HTTPException) as exc:
             if isinstance(exc, ConnectionError):  # a closed connection is both to http.client
                 raise

@@ -1,0 +1,389 @@
+"""The whole of local serving: real Triton, real transformers, a real registry, and what kills them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+from cli.main import main
+from contracts.environments import Environment
+from kit.bundle import Bundle
+from kit.errors import Bug
+from kit.home import Home
+from kit.onnx_function import OnnxFunction
+from records import model_registry
+from serving import model_repository
+from serving.bundles import fetched
+from serving.deployers.deployer import CandidateNotReady, CandidateRefused
+from serving.deployers.local import LocalDeployer
+from serving.local import leftovers, programs, routing
+from serving.local.stack import Stack
+from serving.local.status import Status, status
+from serving.local.up import up
+from serving.settings import ServingSettings
+from tests.serving.local.conftest import register
+
+pytestmark = [
+    pytest.mark.xdist_group("up"),
+    # MLflow's mapping of its tables, under SQLAlchemy 2.1.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*"),
+]
+
+STAGING, PRODUCTION = Environment.STAGING, Environment.PRODUCTION
+FLOWERS, MAILS = "iris", "spam-detector"
+MAIL = (
+    "From: Ann <ann@example.org>\nSubject: agenda\n\nplease review the attached report, winner of the prize"
+)
+
+
+def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
+    """Returns what `holds` returns, once that is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = holds()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("It never held.")
+
+
+@pytest.fixture(scope="module")
+def stack(
+    homes: Callable[[], Home], flowers_1: Bundle, flowers_2: Bundle, mails_1: Bundle, mails_2: Bundle
+) -> Iterator[Stack]:
+    """Everything up: version 2 of both models in staging, version 1 in production."""
+    home = homes()
+    register(home, [flowers_1, flowers_2], {STAGING: "2", PRODUCTION: "1"})
+    register(home, [mails_1, mails_2], {STAGING: "2", PRODUCTION: "1"})
+    outcome = up(home, list(Environment))
+    assert outcome.problems == []
+    return Stack(home, ServingSettings.load())
+
+
+def asked_flowers(home: Home, environment: Environment, rows: Any) -> Any:
+    """Returns the probabilities that the environment gives."""
+    route = routing.read(home, environment, FLOWERS)
+    assert route is not None
+    assert not route.transformer
+    tensor = {
+        "name": "features",
+        "datatype": "FP32",
+        "shape": list(rows.shape),
+        "data": rows.ravel().tolist(),
+    }
+    answer = httpx.post(
+        f"{route.url}/v2/models/{FLOWERS}/versions/{route.version}/infer",
+        json={"inputs": [tensor]},
+        timeout=10,
+    )
+    outputs = {output["name"]: output for output in answer.raise_for_status().json()["outputs"]}
+    return np.array(outputs["probabilities"]["data"]).reshape(outputs["probabilities"]["shape"])
+
+
+def asked_mail(home: Home, environment: Environment) -> tuple[str, float]:
+    """Returns the version that answered, and its probability."""
+    route = routing.read(home, environment, MAILS)
+    assert route is not None
+    assert route.transformer
+    tensor = {"name": "email", "datatype": "BYTES", "shape": [1], "data": [MAIL]}
+    answer = httpx.post(f"{route.url}/v2/models/{MAILS}/infer", json={"inputs": [tensor]}, timeout=10)
+    body = answer.raise_for_status().json()
+    outputs = {output["name"]: output["data"] for output in body["outputs"]}
+    return body["model_version"], outputs["probability"][0]
+
+
+def told(home: Home) -> Status:
+    """Returns the status when everything has settled."""
+    return until(lambda: found if not (found := status(home)).problems else None)
+
+
+def pids(found: Status) -> dict[str, int | None]:
+    """Returns the number of each process by its name."""
+    return {process.name: process.pid for process in found.processes}
+
+
+def test_each_environment_answers_with_its_own_version(
+    stack: Stack, flowers_1: Bundle, flowers_2: Bundle
+) -> None:
+    """Both kinds of model, in both environments, as their bundles' own graphs answer."""
+    rows = np.random.default_rng(5).normal(3, 1, (6, 4)).astype(np.float32)
+    for environment, bundle in ((STAGING, flowers_2), (PRODUCTION, flowers_1)):
+        wanted = OnnxFunction(bundle.model.read_bytes())({"features": rows})["probabilities"]
+        assert np.abs(asked_flowers(stack.home, environment, rows) - wanted).max() <= 1e-6
+    version, one = asked_mail(stack.home, STAGING)
+    other_version, other = asked_mail(stack.home, PRODUCTION)
+    assert (version, other_version) == ("2", "1")
+    assert one != other
+
+
+def test_status_tells_versions_processes_and_addresses(stack: Stack) -> None:
+    """Nothing is amiss, and every process has a number, memory and an address that answers."""
+    found = told(stack.home)
+    assert [(each.environment, each.model, each.served, each.alias, each.ready) for each in found.models] == [
+        (PRODUCTION, FLOWERS, "1", "1", True),
+        (PRODUCTION, MAILS, "1", "1", True),
+        (STAGING, FLOWERS, "2", "2", True),
+        (STAGING, MAILS, "2", "2", True),
+    ]
+    assert {process.name for process in found.processes} == {
+        f"{kind}-{environment}" for kind in ("triton", "transformer") for environment in Environment
+    }
+    for process in found.processes:
+        assert process.state == "ready"
+        assert process.memory_bytes > 10_000_000
+        assert process.restarts == 0
+        assert process.since is not None
+        assert httpx.get(f"http://{process.addresses['http']}/v2/health/live").is_success
+
+
+def test_up_again_and_twice_at_once_changes_nothing(stack: Stack) -> None:
+    """Two of them, at the same time: the same processes, and no problem."""
+    before = told(stack.home)
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(lambda _: up(stack.home, list(Environment)), range(2)))
+    assert [outcome.problems for outcome in outcomes] == [[], []]
+    after = told(stack.home)
+    assert pids(after) == pids(before)
+    assert [process.restarts for process in after.processes] == [0] * 4
+
+
+def test_a_killed_triton_comes_back_with_its_models_and_the_transformer_recovers(stack: Stack) -> None:
+    """Nobody runs a command: the same ports, the same versions."""
+    before = pids(told(stack.home))
+    os.kill(before["triton-staging"] or 0, signal.SIGKILL)
+    until(lambda: pids(status(stack.home))["triton-staging"] not in (None, before["triton-staging"]))
+    after = told(stack.home)
+    assert {process.name: process.restarts for process in after.processes}["triton-staging"] == 1
+    assert asked_mail(stack.home, STAGING)[0] == "2"
+    assert asked_flowers(stack.home, STAGING, np.ones((1, 4), np.float32)).shape == (1, 3)
+
+
+def test_a_killed_transformer_comes_back(stack: Stack) -> None:
+    """With the version of its route."""
+    before = pids(told(stack.home))
+    os.kill(before["transformer-production"] or 0, signal.SIGKILL)
+    until(
+        lambda: (
+            pids(status(stack.home))["transformer-production"] not in (None, before["transformer-production"])
+        )
+    )
+    told(stack.home)
+    assert asked_mail(stack.home, PRODUCTION)[0] == "1"
+
+
+def test_a_process_that_hangs_is_told_and_status_fails(
+    stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 1, with the name and the command to run; when it goes on, all is well again."""
+    pid = pids(told(stack.home))["triton-production"] or 0
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        monkeypatch.setenv("SLUICE_HOME", str(stack.home.root))
+        with pytest.raises(SystemExit) as left:
+            main(("status", "--json"))
+        found = json.loads(capsys.readouterr().out)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert left.value.code == 1
+    states = {process["name"]: process["state"] for process in found["processes"]}
+    assert states["triton-production"] == "not ready"
+    assert states["triton-staging"] == "ready"
+    assert any("triton-production is not ready" in problem for problem in found["problems"])
+    assert any("sluice logs triton-production" in problem for problem in found["problems"])
+    told(stack.home)
+
+
+def test_status_tells_when_an_alias_has_moved_on_and_up_follows_it(stack: Stack) -> None:
+    """What answers is not what the alias says; `sluice up` moves it, and the former version is unloaded."""
+    registry = model_registry.opened(stack.home)
+    for model in (FLOWERS, MAILS):
+        registry.point(model, PRODUCTION, "2")
+    try:
+        problems = status(stack.home).problems
+        assert len(problems) == 2
+        assert all("version 1 answers, and the alias points at version 2" in each for each in problems)
+        assert all("sluice up" in each for each in problems)
+        assert up(stack.home, [PRODUCTION]).problems == []
+        assert asked_mail(stack.home, PRODUCTION)[0] == "2"
+        deployer = LocalDeployer(stack)
+        repository = programs.repository(stack.home, PRODUCTION)
+        for model in (FLOWERS, MAILS):
+            assert deployer.loaded(model, PRODUCTION) == {"2"}
+            assert model_repository.stored_versions(repository, model) == ("2",)
+    finally:
+        for model in (FLOWERS, MAILS):
+            registry.point(model, PRODUCTION, "1")
+        assert up(stack.home, [PRODUCTION]).problems == []
+    assert asked_mail(stack.home, PRODUCTION)[0] == "1"
+
+
+def test_every_step_of_a_move_may_be_repeated(stack: Stack) -> None:
+    """Prepare, verify, switch, retire, each twice, for both kinds of model; and back again."""
+    home, deployer = stack.home, LocalDeployer(stack)
+    registry = model_registry.opened(home)
+    for model in (FLOWERS, MAILS):
+        for former, version in (("2", "1"), ("1", "2")):
+            bundle = fetched(registry, home, model, version)
+            for _ in range(2):
+                deployer.prepare(model, STAGING, version, bundle)
+                assert deployer.loaded(model, STAGING) == {"1", "2"}
+                assert deployer.current(model, STAGING) == former
+            for _ in range(2):
+                deployer.verify(model, STAGING, version, bundle)
+            for _ in range(2):
+                deployer.switch(model, STAGING, version, bundle)
+                assert deployer.current(model, STAGING) == version
+                assert deployer.loaded(model, STAGING) == {"1", "2"}
+            for _ in range(2):
+                deployer.retire(model, STAGING, former)
+                assert deployer.loaded(model, STAGING) == {version}
+    told(home)
+
+
+def test_a_candidate_that_is_given_up_leaves_nothing_and_the_current_one_serves_on(stack: Stack) -> None:
+    """Abandoned twice; the version that answers is never unloaded."""
+    home, deployer = stack.home, LocalDeployer(stack)
+    bundle = fetched(model_registry.opened(home), home, MAILS, "1")
+    deployer.prepare(MAILS, STAGING, "1", bundle)
+    for _ in range(2):
+        deployer.abandon(MAILS, STAGING, "1")
+        assert deployer.loaded(MAILS, STAGING) == {"2"}
+    for end in (deployer.abandon, deployer.retire):
+        with pytest.raises(Bug):
+            end(MAILS, STAGING, "2")
+    assert asked_mail(home, STAGING)[0] == "2"
+
+
+def test_a_version_that_answers_otherwise_is_refused_with_the_rows_that_differ(stack: Stack) -> None:
+    """Version 2 is loaded, and version 1's bundle is held against it."""
+    home, deployer = stack.home, LocalDeployer(stack)
+    wrong = fetched(model_registry.opened(home), home, FLOWERS, "1")
+    with pytest.raises(CandidateRefused) as refused:
+        deployer.verify(FLOWERS, STAGING, "2", wrong)
+    assert "Golden row" in refused.value.reasons[0]
+
+
+def test_a_graph_that_cannot_be_loaded_changes_nothing(
+    stack: Stack, flowers_1: Bundle, tmp_path: Path
+) -> None:
+    """Triton's reason is told, and the version that serves goes on, alone."""
+    deployer = LocalDeployer(stack)
+    broken = Bundle(tmp_path, flowers_1.contract, flowers_1.parity)
+    broken.model.write_bytes(b"no graph")
+    with pytest.raises(CandidateNotReady, match="Version 3 of iris cannot be loaded"):
+        deployer.prepare(FLOWERS, STAGING, "3", broken)
+    assert deployer.loaded(FLOWERS, STAGING) == {"2"}
+    repository = programs.repository(stack.home, STAGING)
+    assert model_repository.stored_versions(repository, FLOWERS) == ("2",)
+    assert model_repository.served_versions(repository, FLOWERS) == ("2",)
+    asked_flowers(stack.home, STAGING, np.ones((1, 4), np.float32))
+
+
+def test_a_killed_supervisor_is_told_and_down_leaves_nothing_and_up_works_again(stack: Stack) -> None:
+    """Its children outlive it; `down` finds them without it. The next `up` has the same addresses."""
+    home = stack.home
+    before = told(home)
+    family = leftovers.find(home.serving)
+    assert len(family) >= 5
+    os.kill(stack.state().pid or 0, signal.SIGKILL)
+    until(lambda: not stack.running())
+    assert any("sluice up" in problem for problem in status(home).problems)
+    assert len(leftovers.find(home.serving)) >= 4
+    assert stack.stop()
+    assert leftovers.find(home.serving) == []
+    assert [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
+    assert not stack.state().socket.exists()
+    assert not stack.stop()
+    down = status(home)
+    assert (down.problems, down.processes) == ([], [])
+    assert any("sluice up" in note for note in down.notes)
+
+    # A killed supervisor again, and no `down` this time.
+    assert up(home, [PRODUCTION]).problems == []
+    os.kill(stack.state().pid or 0, signal.SIGKILL)
+    until(lambda: not stack.running())
+    left = leftovers.find(home.serving)
+    assert up(home, [PRODUCTION]).problems == []
+    assert [each for each in left if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
+    found = told(home)
+    ports = {process.name: process.addresses for process in before.processes}
+    assert {process.name: process.addresses for process in found.processes} == {
+        name: ports[name] for name in ("triton-production", "transformer-production")
+    }
+    assert asked_mail(home, PRODUCTION)[0] == "1"
+
+
+def test_up_without_a_model_says_how_to_get_one(homes: Callable[[], Home]) -> None:
+    """Nothing fails: the process manager runs, and each environment has its sentence."""
+    home = homes()
+    outcome = up(home, list(Environment))
+    assert outcome.problems == []
+    assert any("sluice pipeline run" in hint for hint in outcome.hints)
+    assert any("sluice model promote" in hint for hint in outcome.hints)
+    assert Stack(home, ServingSettings.load()).running()
+    assert status(home).problems == []
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"pid": 1, "socket": "/nowhere/x.sock"}'])
+def test_a_state_that_is_stale_or_damaged_is_overcome(homes: Callable[[], Home], text: str) -> None:
+    """As after a restart of the machine: the number is another process', the socket is gone."""
+    home = homes()
+    home.serving.mkdir(parents=True)
+    (home.serving / "state.json").write_text(text)
+    stack = Stack(home, ServingSettings.load())
+    assert not stack.running()
+    assert up(home, [STAGING]).problems == []
+    assert stack.running()
+    assert stack.state().pid != 1
+    assert stack.stop()
+
+
+def test_logs_are_found_by_name_and_unknown_names_list_them(
+    stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 2 with the names; the end of a log as long as it was asked for."""
+    monkeypatch.setenv("SLUICE_HOME", str(stack.home.root))
+    with pytest.raises(SystemExit) as left:
+        main(("logs", "../state"))
+    assert left.value.code == 2
+    assert "triton-staging" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        main(("logs", "triton-production", "-n", "3"))
+    assert left.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_the_command_itself_brings_up_and_down_and_mlflow_answers(homes: Callable[[], Home]) -> None:
+    """In a process of its own, which ends; what it started goes on until `sluice down`."""
+    home = homes()
+    environment = {**os.environ, "SLUICE_HOME": str(home.root), "SERVING_MLFLOW_PAGES": "true"}
+    command = (sys.executable, "-c", "from cli.main import main; main()")
+    brought = subprocess.run(
+        (*command, "up", "--json"), env=environment, capture_output=True, text=True, check=False, timeout=200
+    )
+    assert brought.returncode == 0, brought.stdout + brought.stderr
+    found = json.loads(brought.stdout)
+    assert [process["name"] for process in found["processes"]] == ["mlflow"]
+    assert "mlflow: ready after" in brought.stderr
+    assert httpx.get(f"http://{found['processes'][0]['addresses']['http']}/health", timeout=10).is_success
+    ended = subprocess.run(
+        (*command, "down", "--json"),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert json.loads(ended.stdout) == {"ended": True}
+    assert leftovers.find(home.serving) == []
