@@ -23,6 +23,7 @@ SETTINGS: Final = (
     "records.settings:RecordsSettings",
     "feature_repo.settings:FeatureRepoSettings",
     "training.settings:TrainingSettings",
+    "serving.deployers.settings:DeploymentSettings",
     "pipelines.settings:PipelinesSettings",
 )
 

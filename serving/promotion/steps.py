@@ -96,15 +96,13 @@ class Run:
         if self._switches and move.served is not None:
             self._deployer.switch(move.model, move.environment, move.served, self._bundle(move.served))
         back = move.served or move.former
-        if back is None:
-            return
-        if self._is_recorded() and move.returned_at is not None:
+        if back is not None and self._is_recorded() and move.returned_at is not None:
             told = f"Taken back: {move.failure}"[:REASON_LENGTH]
             ledger.record_once(
                 self._row(Action.ROLLBACK, move.version, back, reason=told, at=move.returned_at)
             )
         pointed = self._tools.registry.pointed(move.model, move.environment)
-        if pointed is not None and pointed.version == move.version:
+        if back is not None and pointed is not None and pointed.version == move.version != move.pointed:
             self._tools.registry.point(move.model, move.environment, move.pointed or back)
         self.undo()
 
@@ -265,9 +263,11 @@ def recover(tools: Tools, journal: Journal, told: Told = silent) -> str | None:
     if move.step is Step.RETURN:
         run.go_back()
         return f"{what}. It is taken back: {move.failure}"
-    if move.step in {Step.OPENED, Step.PREPARE, Step.VERIFY} or (
-        move.step is Step.SWITCH and current != move.version
-    ):
+    if move.step is Step.SWITCH and current != move.version:
+        # Requests may be on their way over: only a switch back says that they are not.
+        run.go_back()
+        return f"{what}. It was undone: version {move.version} serves nobody."
+    if move.step in {Step.OPENED, Step.PREPARE, Step.VERIFY}:
         run.undo()
         return f"{what}. It was undone: version {move.version} had answered nobody."
     run.end()

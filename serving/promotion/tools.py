@@ -43,4 +43,5 @@ def opened(home: Home) -> Tools:
     from records import model_registry
     from serving.deployers.choice import chosen
 
-    return Tools(home, model_registry.opened(home), chosen(home))
+    registry = model_registry.opened(home)
+    return Tools(home, registry, chosen(home, registry))
