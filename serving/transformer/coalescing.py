@@ -52,8 +52,8 @@ class Coalescer(Generic[Item, Result]):
         A caller who is cancelled takes along what was not sent yet. The caller keeps the deadline himself.
         """
         loop = asyncio.get_running_loop()
-        shares = [
-            _Share[Item, Result](items[at : at + self._most], deadline, loop.create_future())
+        shares: list[_Share[Item, Result]] = [
+            _Share(items[at : at + self._most], deadline, loop.create_future())
             for at in range(0, len(items), self._most)
         ]
         self._waiting.extend(shares)

@@ -68,13 +68,11 @@ class Senders:
         budget = self._settings.sender_budget_seconds
         try:
             async with asyncio.timeout(budget):
-                found = await self._coalescer.results(senders, loop.time() + budget)
+                return np.stack(await self._coalescer.results(senders, loop.time() + budget))
         except TimeoutError:
-            return self._failed("slow", len(senders))
+            return self._defaults("slow", len(senders))
         except OperationalError:
-            return self._failed("failed", len(senders))
-        self._failures = 0
-        return np.stack(found)
+            return self._defaults("failed", len(senders))
 
     async def close(self) -> None:
         """Ends lookups and trials."""
@@ -85,19 +83,23 @@ class Senders:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _found(self, senders: Sequence[str], _deadline: float) -> list[NDArray[np.float32]]:
+        """Returns the numbers of each sender; a lookup that fails or is late is counted, whoever waits."""
+        loop = asyncio.get_running_loop()
+        begun, failed = loop.time(), True
+        try:
+            found = await self._looked_up(senders)
+            failed = loop.time() - begun > self._settings.sender_budget_seconds
+        finally:
+            self._failures = self._failures + 1 if failed else 0
+            if self._failures >= self._settings.sender_failures and self._trial is None:
+                self._pause()
+        return found
+
+    async def _looked_up(self, senders: Sequence[str]) -> list[NDArray[np.float32]]:
         if self._lookup is None:
             raise Bug("Senders are looked up before their store is opened.")
-        return list(
-            await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._lookup, senders, datetime.now(UTC)
-            )
-        )
-
-    def _failed(self, reason: str, count: int) -> NDArray[np.float32]:
-        self._failures += 1
-        if self._failures >= self._settings.sender_failures and self._trial is None:
-            self._pause()
-        return self._defaults(reason, count)
+        loop = asyncio.get_running_loop()
+        return list(await loop.run_in_executor(self._thread, self._lookup, senders, datetime.now(UTC)))
 
     def _defaults(self, reason: str, count: int) -> NDArray[np.float32]:
         self._defaulted[reason].inc(count)
@@ -129,7 +131,7 @@ class Senders:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
-            await self._found(["nobody@sluice.invalid"], begun)
+            await self._looked_up(["nobody@sluice.invalid"])
         except OperationalError:
             return False
         return loop.time() - begun <= self._settings.sender_budget_seconds

@@ -67,11 +67,11 @@ class TransformerSettings(Settings):
     inline_bytes: int = Field(default=32 << 10, ge=0, le=1 << 20)
     """Bytes of e-mail up to which a request's features are made at once, without another process."""
 
-    sender_budget_seconds: float = Field(default=0.05, gt=0, le=10)
+    sender_budget_seconds: float = Field(default=0.1, gt=0, le=10)
     """How long a request waits for the history of its senders; then it goes on with defaults."""
 
     sender_failures: int = Field(default=3, ge=1, le=1000)
-    """Lookups that fail or are late in a row until they are paused."""
+    """Lookups in a row that fail or are late, until they are paused."""
 
     sender_pause_seconds: float = Field(default=1, gt=0, le=600)
     """How often a paused store is tried; until it answers, every request goes on with defaults at once."""
