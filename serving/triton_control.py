@@ -59,18 +59,21 @@ class TritonControl:
     """A connection to one Triton; close it, or use it as a context.
 
     `address` is host:port of its HTTP endpoint. A `client` reaches it in another way, through a cluster's API
-    server for instance; the address is then for people.
+    server for instance; the address is then for people. With `grpc`, host:port of its gRPC endpoint, models
+    are loaded and unloaded there: a load over HTTP holds up other HTTP requests until it is done (24.10).
     """
 
     def __init__(
         self,
         address: str,
         *,
+        grpc: str | None = None,
         answer_seconds: float = ANSWER_SECONDS,
         load_seconds: float = LOAD_SECONDS,
         client: httpx.Client | None = None,
     ) -> None:
         self.address = address
+        self._grpc = grpc
         self._load_seconds = load_seconds
         # The environment's proxies are for the outside; Triton is a neighbour.
         self._client = client or httpx.Client(
@@ -150,7 +153,10 @@ class TritonControl:
             TritonRefused: it cannot be loaded, with Triton's reason.
             TritonUnreachable: Triton does not answer.
         """
-        self._json("POST", f"/v2/repository/models/{model}/load", body={}, seconds=self._load_seconds)
+        if self._grpc is not None:
+            self._by_grpc("RepositoryModelLoad", model)
+        else:
+            self._json("POST", f"/v2/repository/models/{model}/load", body={}, seconds=self._load_seconds)
 
     def unload(self, model: str) -> None:
         """Takes the model away, all versions; requests in flight end, and Triton returns before they do.
@@ -159,7 +165,10 @@ class TritonControl:
             TritonRefused: there is no such model.
             TritonUnreachable: Triton does not answer.
         """
-        self._json("POST", f"/v2/repository/models/{model}/unload", body={})
+        if self._grpc is not None:
+            self._by_grpc("RepositoryModelUnload", model)
+        else:
+            self._json("POST", f"/v2/repository/models/{model}/unload", body={})
 
     def infer(self, model: str, version: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Returns the outputs of this version by name, for inputs of N rows each.
@@ -174,17 +183,32 @@ class TritonControl:
         answer = self._json("POST", f"/v2/models/{model}/versions/{version}/infer", body=body)
         return {output["name"]: _array(output) for output in answer["outputs"]}
 
+    def _by_grpc(self, method: str, model: str) -> None:
+        import grpc
+        from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+        request = getattr(service_pb2, f"{method}Request")(model_name=model)
+        with grpc.insecure_channel(self._grpc, options=(("grpc.enable_http_proxy", 0),)) as channel:
+            try:
+                getattr(service_pb2_grpc.GRPCInferenceServiceStub(channel), method)(
+                    request, timeout=self._load_seconds
+                )
+            except grpc.RpcError as exc:
+                if exc.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                    raise TritonUnreachable(f"Triton at {self._grpc} did not end {method} in time.") from exc
+                if exc.code() is grpc.StatusCode.UNAVAILABLE:
+                    raise TritonUnreachable(
+                        f"Nothing answers at {self._grpc}, where Triton should be."
+                    ) from exc
+                raise _refused(f"{self._grpc} refused {method} of {model}", exc.details() or "") from exc
+
     def _json(self, method: str, path: str, *, body: Any = None, seconds: float | None = None) -> Any:
         answer = self._asked(method, path, body=body, seconds=seconds)
         if answer.is_success:
             return answer.json() if answer.content else {}
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             raise TritonUnreachable(f"Triton at {self.address} takes no more requests now.")
-        raise TritonRefused(
-            f"Triton at {self.address} refused {path}.",
-            reasons=[_reason(answer)],
-            next_step="The server's own log says more.",
-        )
+        raise _refused(f"{self.address} refused {path}", _reason(answer))
 
     def _asked(
         self, method: str, path: str, *, body: Any = None, seconds: float | None = None
@@ -198,15 +222,25 @@ class TritonControl:
             raise TritonUnreachable(f"Nothing answers at {self.address}, where Triton should be.") from exc
 
 
+def _refused(what: str, said: str) -> TritonRefused:
+    return TritonRefused(
+        f"Triton at {what}.",
+        reasons=[_sentence(said) or "It gave no reason."],
+        next_step="The server's own log says more.",
+    )
+
+
 def _reason(answer: httpx.Response) -> str:
     try:
         said = answer.json().get("error", "")
     except (json.JSONDecodeError, UnicodeDecodeError, AttributeError):
         said = ""
-    return _sentence(said) or f"HTTP {answer.status_code} without a reason."
+    return str(said) or f"HTTP {answer.status_code} without a reason."
 
 
 def _sentence(said: str) -> str:
+    """Returns one line of what Triton said, without the stack of a model's program."""
+    said = said.partition("\nAt:\n")[0]
     return _CONTROL_CHARACTERS.sub(" ", said).strip()[:_LONGEST_REASON]
 
 

@@ -286,6 +286,7 @@ class LocalDeployer:
     def _control(self, addresses: Addresses) -> TritonControl:
         return TritonControl(
             addresses.http,
+            grpc=addresses.grpc,
             answer_seconds=self._settings.triton_answer_seconds,
             load_seconds=self._settings.triton_load_seconds,
         )

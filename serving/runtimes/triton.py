@@ -96,7 +96,9 @@ def running(
     process, ports = _started(repository, log, settings)
     try:
         triton = Triton(process.pid, ports, log)
-        with TritonControl(triton.http, load_seconds=settings.triton_load_seconds) as control:
+        with TritonControl(
+            triton.http, grpc=triton.grpc, load_seconds=settings.triton_load_seconds
+        ) as control:
             for model, version in (models or {}).items():
                 control.load(model)
                 if not control.model_ready(model, version):
