@@ -29,6 +29,7 @@ FINISHED: Final = "finished"
 UNFINISHED: Final = "unfinished"
 FORMAT_VERSION: Final = 1
 _MARK: Final = b"sluice.batch"
+_ATTEMPTS: Final = ".attempts-"
 
 
 class Manifest(BaseModel):
@@ -104,10 +105,17 @@ def opened(out: Path, asked: Manifest, *, resume: bool) -> tuple[Manifest, dict[
             f"{out} was begun for something else: {told}.",
             next_step="Ask for the same again, or choose a new folder.",
         )
-    for leftover in out.glob(".part-*.part"):
+    for leftover in (*out.glob(".part-*.part"), *out.glob(f"{_ATTEMPTS}*")):
         leftover.unlink()
     parts = (_done(out / part_name(number), number, found.mark) for number in range(found.parts))
     return found, {part.number: part for part in parts if part is not None}
+
+
+def attempted(out: Path, number: int) -> int:
+    """Returns how often a part has been begun, with this time; one byte for each, before the work."""
+    with (out / f"{_ATTEMPTS}{number:05d}").open("ab") as attempts:
+        attempts.write(b".")
+        return attempts.tell()
 
 
 def write_part(out: Path, number: int, table: pa.Table, known_senders: int, mark: str) -> Done:
@@ -123,6 +131,7 @@ def write_part(out: Path, number: int, table: pa.Table, known_senders: int, mark
     table = table.replace_schema_metadata({_MARK: json.dumps(told).encode()})
     with replaced(out / part_name(number)) as part:
         pq.write_table(table, part, compression="zstd")
+    (out / f"{_ATTEMPTS}{number:05d}").unlink(missing_ok=True)
     return done
 
 

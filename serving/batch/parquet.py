@@ -1,5 +1,6 @@
-"""Parquet as an input: a part is a run of rows of one row group."""
+"""Parquet as an input: a part is some row groups, or a run of rows of one that is larger than a part."""
 
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,15 +20,17 @@ from serving.batch.errors import InputRefused
 from serving.batch.rows import Limits, Problem, Rows
 
 SUFFIX: Final = ".parquet"
+_KEPT_BYTES: Final = 256 << 20
+"""Of a row group that is kept whole between its parts; a larger one is read again up to each part."""
 _DTYPES: Final = {"FP32": np.float32, "INT64": np.int64}
 
 
 @dataclass(frozen=True, slots=True)
 class ParquetPart:
-    """`rows` rows of a row group, from row `first` of it on."""
+    """`rows` rows of these row groups, from row `first` on."""
 
     file: Path
-    row_group: int
+    row_groups: tuple[int, ...]
     first: int
     rows: int
 
@@ -39,8 +42,12 @@ class ParquetPart:
         """
         with _readable(self.file), pq.ParquetFile(self.file, pre_buffer=False) as source:
             names = columns(source.schema_arrow, limits, self.file)
-            batches = source.iter_batches(self.rows, [self.row_group], names)
-            table = pa.Table.from_batches(_cut(batches, self.first, self.rows))
+            groups = [source.metadata.row_group(group) for group in self.row_groups]
+            if sum(group.total_byte_size for group in groups) <= _KEPT_BYTES:
+                table = _groups(self.file, self.row_groups, tuple(names)).slice(self.first, self.rows)
+            else:
+                batches = source.iter_batches(self.rows, list(self.row_groups), names)
+                table = pa.Table.from_batches(_cut(batches, self.first, self.rows))
         ids = pc.cast(table[limits.id_column], pa.string()).to_pylist()
         if limits.reads_mail:
             return _messages(ids, pc.cast(table[RAW], pa.large_binary()).to_pylist())
@@ -55,10 +62,27 @@ def parts(file: Path, limits: Limits, part_rows: int) -> Iterator[ParquetPart]:
     """
     with _readable(file), pq.ParquetFile(file) as source:
         columns(source.schema_arrow, limits, file)
-        for group in range(source.num_row_groups):
-            rows = source.metadata.row_group(group).num_rows
-            for first in range(0, rows, part_rows):
-                yield ParquetPart(file, group, first, min(part_rows, rows - first))
+        rows_of = [source.metadata.row_group(group).num_rows for group in range(source.num_row_groups)]
+    together: list[int] = []
+    for group, rows in enumerate(rows_of):
+        held = sum(rows_of[each] for each in together)
+        if together and held + rows > part_rows:
+            yield ParquetPart(file, tuple(together), 0, held)
+            together = []
+        if rows <= part_rows:
+            together += [group] if rows else []
+            continue
+        for first in range(0, rows, part_rows):
+            yield ParquetPart(file, (group,), first, min(part_rows, rows - first))
+    if together:
+        yield ParquetPart(file, tuple(together), 0, sum(rows_of[each] for each in together))
+
+
+@functools.lru_cache(maxsize=1)
+def _groups(file: Path, row_groups: tuple[int, ...], names: tuple[str, ...]) -> pa.Table:
+    """Returns row groups; the latest are kept, because the parts of one follow each other."""
+    with pq.ParquetFile(file) as source:
+        return source.read_row_groups(list(row_groups), columns=list(names))
 
 
 def columns(schema: pa.Schema, limits: Limits, file: Path) -> list[str]:

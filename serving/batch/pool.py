@@ -1,7 +1,8 @@
 """The pool of processes that score parts: Ray Data over the list of parts, one actor for each CPU.
 
 The dataset holds where the parts lie, not their rows: every process reads and writes its own, so that no mail
-goes through the driver or the object store. A process that dies is begun again, and its part with it.
+goes through the driver or the object store. A process that dies is begun again by Ray, and its part with it;
+`worker.py` bounds how often.
 """
 
 import logging
@@ -19,8 +20,6 @@ from serving.batch.worker import Failure, Job, PartWorker, packed
 from serving.settings import ServingSettings
 
 RAY_LOG: Final = ".ray.log"
-_RETRIES: Final = 2
-"""How often a process of the pool is begun again; a message that ends every one of them ends the scoring."""
 
 
 @contextmanager
@@ -34,7 +33,7 @@ def results(
     Raises:
         RayUnavailable: Ray did not start or does not answer.
         UsageError: more processes are asked for than there are CPUs.
-        PartsFailed: processes of the pool died again and again.
+        PartsFailed: the pool ended before the parts.
     """
     if len(parts) <= 1:
         yield (PartWorker(job).result(number, part) for number, part in parts)
@@ -52,6 +51,7 @@ def _pooled(job: Job, parts: Sequence[tuple[int, Part]], processes: int) -> Iter
     # Ray Data gives its loggers handlers of its own when it is imported: what it says goes to our log.
     logger = logging.getLogger("ray.data")
     logger.handlers, logger.propagate = [], True
+    logger.setLevel(logging.INFO)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -63,15 +63,12 @@ def _pooled(job: Job, parts: Sequence[tuple[int, Part]], processes: int) -> Iter
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=processes, max_tasks_in_flight_per_actor=2),
         num_cpus=1,
-        max_restarts=_RETRIES,
-        max_task_retries=_RETRIES,
     )
     try:
         for row in answers.iter_rows():
             yield pickle.loads(row["result"])  # noqa: S301 - our own, from a process of the pool
     except RayError as exc:
         raise PartsFailed(
-            f"Processes of the pool died again and again ({type(exc).__name__}).",
-            next_step=f"Memory is a usual cause: try a smaller --concurrency. Ray's words are in "
-            f"{job.out / RAY_LOG}; --resume keeps finished parts.",
+            f"The pool of processes ended ({type(exc).__name__}).",
+            next_step=f"Ray's words are in {job.out / RAY_LOG}; --resume keeps finished parts.",
         ) from exc

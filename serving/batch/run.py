@@ -104,7 +104,8 @@ def score(
             on_part(manifest.rows)
             return Outcome(manifest, manifest.parts, time.monotonic() - started, 0)
         known = len(done)
-        on_part(sum(part.rows for part in done.values()))
+        if done:
+            on_part(sum(part.rows for part in done.values()))
         job = Job(
             home=home.root,
             out=request.out.absolute(),

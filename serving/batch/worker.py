@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -13,10 +13,13 @@ from feature_repo.settings import FeatureRepoSettings
 from kit.bundle import load
 from kit.errors import SluiceError
 from kit.home import Home
-from serving.batch.output import Done, write_part
+from serving.batch.output import Done, attempted, write_part
 from serving.batch.rows import Limits
 from serving.batch.scoring import History, Model
 from serving.batch.source import Part
+
+_ATTEMPTS: Final = 3
+"""Processes that a part may end; Ray would begin it again without end."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,12 @@ class PartWorker:
     def result(self, number: int, part: Part) -> Done | Failure:
         """Returns a part's numbers once its file is there, or why it is not."""
         try:
+            if attempted(self._job.out, number) > _ATTEMPTS:
+                return Failure(
+                    "A process was ended again and again",
+                    f"Part {number} of the input ended {_ATTEMPTS} processes.",
+                    "Memory is a usual cause: try a smaller --concurrency.",
+                )
             rows = part.read(self._job.limits)
             table, known = self._model.table(rows)
             return write_part(self._job.out, number, table, known, self._job.mark)
