@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "down": Lazy("serving.commands:down", "End everything that serves on this machine."),
     "status": Lazy("serving.commands:status", "Tell which versions answer, and what each process does."),
     "logs": Lazy("serving.commands:logs", "Print the log of a process."),
+    "predict": Lazy("serving.predict_command:predict", "Ask what serves here for a verdict on e-mails."),
     "batch": Lazy("serving.batch_commands:batch", "Score many rows at once, on all CPUs or a cluster."),
     "records": Lazy("records.commands:records", "Migrate and inspect the platform's memory."),
     "demo": Lazy("cli.demo:demo", "Run the main job from nothing to the end."),

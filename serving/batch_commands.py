@@ -40,6 +40,8 @@ def score(
         Environment | None,
         typer.Option(
             "--environment",
+            "--env",
+            "-e",
             help="Take the version that is there: staging (if nothing is said) or production.",
         ),
     ] = None,

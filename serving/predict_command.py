@@ -1,0 +1,97 @@
+"""`sluice predict`: ask what serves on this machine for e-mails in files."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contracts.environments import DEFAULT as DEFAULT_ENVIRONMENT
+from contracts.environments import Environment
+from contracts.workloads import DEFAULT
+
+if TYPE_CHECKING:
+    from kit.errors import SluiceError
+    from serving.prediction import Prediction
+
+
+def predict(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="E-mails as they came, one each; - is standard input."),
+    ],
+    environment: Annotated[
+        Environment, typer.Option("--environment", "--env", "-e", help="Who is asked: staging or production.")
+    ] = DEFAULT_ENVIRONMENT,
+    explain: Annotated[bool, typer.Option("--explain", help="Show what decided: terms and numbers.")] = False,
+    workload: Annotated[
+        str, typer.Option("--workload", metavar="NAME", help="The model that is asked.")
+    ] = DEFAULT,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the answers as JSON, one for each file.")
+    ] = False,
+) -> None:
+    """Ask what serves in an environment for its verdict on e-mails.
+
+    Needs `sluice up`. A file that cannot be asked does not keep the others from it: it stands among the
+    answers with its reason, and the exit code is 1.
+
+    Examples: `sluice predict mail.eml` · `sluice predict inbox/*.eml --env production --json` ·
+    `cat mail.eml | sluice predict - --explain`
+    """
+    import sys
+
+    from kit.errors import CallerError, ExitCode, SluiceError
+    from kit.home import home
+    from kit.terminal import print_json
+    from serving.prediction import Asking, message_of, route_of
+    from serving.settings import ServingSettings
+
+    settings, answers = ServingSettings.load(), list["Prediction | SluiceError"]()
+    route = route_of(home(), workload, environment)
+    with Asking(route, timeout_seconds=settings.triton_answer_seconds) as server:
+        for name in files:
+            try:
+                answers.append(server.asked(message_of(name, sys.stdin.buffer), explain=explain))
+            except CallerError as error:
+                if len(files) == 1:
+                    raise
+                answers.append(error)
+    if as_json:
+        print_json([_as_json(name, answer) for name, answer in zip(files, answers, strict=True)])
+    else:
+        _print(files, answers)
+    if any(isinstance(answer, SluiceError) for answer in answers):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _as_json(name: str, answer: "Prediction | SluiceError") -> dict[str, Any]:
+    from kit.errors import SluiceError, problem
+
+    if isinstance(answer, SluiceError):
+        return {"file": name, "problem": problem(answer)}
+    return {"file": name, **asdict(answer)}
+
+
+def _print(files: list[str], answers: "list[Prediction | SluiceError]") -> None:
+    from kit.errors import SluiceError
+    from kit.terminal import print_table
+
+    rows = []
+    for name, answer in zip(files, answers, strict=True):
+        if isinstance(answer, SluiceError):
+            rows.append((name, answer.title, "", "", "", "", answer.message))
+            continue
+        threshold = "" if answer.threshold is None else f"{answer.threshold:.4f}"
+        rows.append(
+            (
+                name,
+                answer.verdict,
+                f"{answer.probability:.4f}",
+                threshold,
+                answer.version,
+                answer.environment.value,
+                f"{answer.milliseconds:.1f} ms",
+            )
+        )
+    columns = ("e-mail", "verdict", "probability", "threshold", "version", "environment", "took")
+    print_table("Verdicts", columns, rows)
