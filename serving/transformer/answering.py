@@ -1,12 +1,16 @@
 """From e-mails to answers: extraction, the senders' history, the model; no HTTP here."""
 
+import asyncio
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
+from serving.explanations import Explainer
 from serving.extraction import NUMERIC, Extracted, model_inputs
 from serving.transformer.errors import PredictorDown
 from serving.transformer.extraction_pool import ExtractionPool
@@ -15,6 +19,7 @@ from serving.transformer.measures import Measures
 from serving.transformer.senders import Senders
 from serving.transformer.versions import Served, predictor_rows
 from serving.transformer.wire import InferenceRequest, Values
+from serving.verdicts import verdicts
 
 EXPLANATION: Final = "explanation"
 STATISTICS: Final = "text_statistics"
@@ -28,6 +33,7 @@ class Answering:
         self._pool = pool
         self._senders = senders
         self._measures = measures
+        self._explaining = ThreadPoolExecutor(1, thread_name_prefix="explanations")
 
     async def answered(
         self, request: InferenceRequest, served: Served, deadline: float
@@ -39,6 +45,7 @@ class Answering:
 
         Raises:
             EmailRefused: an element is to be structured, and is not.
+            NotExplainable: an explanation is wanted, and the bundle has none.
             OperationalError: a neighbour does not do its part.
         """
         begun = time.perf_counter()
@@ -46,7 +53,8 @@ class Answering:
         self._measures.extraction_seconds.observe(time.perf_counter() - begun)
         self._measures.messages.inc(len(messages))
         senders = await self._senders.numbers([message.sender for message in messages])
-        numeric = model_inputs(messages, senders)[NUMERIC]
+        inputs = model_inputs(messages, senders)
+        numeric = np.asarray(inputs[NUMERIC], dtype=np.float32)
         rows = predictor_rows([message.text for message in messages], numeric)
         try:
             with served.in_use():
@@ -60,18 +68,33 @@ class Answering:
             with served.in_use():
                 results = await served.rows.results(rows, deadline)
         labels = np.array([label for label, _ in results], dtype=np.int64)
-        probabilities = np.array([probability for _, probability in results], dtype=np.float32)
+        probabilities = np.array([row for _, row in results], dtype=np.float32)
         values: dict[str, Values] = {
-            "probability": probabilities,
+            "probability": probabilities[:, -1],
             "label": labels,
-            "verdict": served.verdicts(labels, probabilities),
+            "verdict": verdicts(served.bundle.contract, labels, probabilities),
         }
         wanted = request.names
         if NUMERIC in wanted:
-            values[NUMERIC] = np.asarray(numeric, dtype=np.float32)
+            values[NUMERIC] = numeric
         if STATISTICS in wanted:
             values[STATISTICS] = [_statistics(message, served) for message in messages]
+        if EXPLANATION in wanted:
+            values[EXPLANATION] = await asyncio.get_running_loop().run_in_executor(
+                self._explaining, _explanations, served, inputs
+            )
         return values, served
+
+    def close(self) -> None:
+        """Ends what explains."""
+        self._explaining.shutdown(wait=False, cancel_futures=True)
+
+
+def _explanations(served: Served, inputs: Mapping[str, NDArray[Any]]) -> list[str]:
+    # One thread explains, so that nobody makes the explainer of a version twice.
+    if served.explainer is None:
+        served.explainer = Explainer(served.bundle)
+    return [explanation.model_dump_json() for explanation in served.explainer.explain(inputs)]
 
 
 def _statistics(message: Extracted, served: Served) -> str:

@@ -87,6 +87,8 @@ def application(
         lambda: _sender_lookup(home, features, measures.registry), settings, measures.defaulted_senders
     )
 
+    answering = Answering(keeper, pool, senders, measures)
+
     async def begin() -> None:
         senders.begin()
         await keeper.start()
@@ -95,12 +97,13 @@ def application(
     async def end() -> None:
         await keeper.close()
         await senders.close()
+        answering.close()
         pool.close()
 
     return Transformer(
         settings=settings,
         keeper=keeper,
-        answering=Answering(keeper, pool, senders, measures),
+        answering=answering,
         senders=senders,
         measures=measures,
         begin=begin,

@@ -8,7 +8,7 @@ own graph answers them. A request keeps the version that it began with.
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from contracts.routes import Route
 from kit import bundle as bundles
 from kit.bundle import Bundle
 from serving import golden
+from serving.explanations import Explainer
 from serving.extraction import NUMERIC, TEXT, Vocabulary
 from serving.transformer.coalescing import Coalescer
 from serving.transformer.errors import PredictorFailed
@@ -28,6 +29,9 @@ from serving.transformer.predictor import Predictor, PredictorRow
 from serving.transformer.settings import TransformerSettings
 
 _VERIFY_SECONDS = 10.0
+
+Prediction = tuple[np.int64, NDArray[np.float32]]
+"""What the model says of one row: `label`, and `probabilities` [classes]."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,10 @@ class Served:
     bundle: Bundle
     vocabulary: Vocabulary
     predictor: Predictor
-    rows: Coalescer[PredictorRow, tuple[int, np.float32]]
-    in_flight: int = field(default=0)
+    rows: Coalescer[PredictorRow, Prediction]
+    in_flight: int = 0
+    explainer: Explainer | None = None
+    """Made when the first explanation is asked for."""
 
     @property
     def version(self) -> str:
@@ -65,13 +71,6 @@ class Served:
     def model(self) -> str:
         """The name of the model, here and in Triton."""
         return self.bundle.contract.workload
-
-    def verdicts(self, labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> list[str]:
-        """Returns the name of the class that is decided for: by the bundle's threshold if it has one."""
-        classes, threshold = self.bundle.contract.classes, self.bundle.contract.threshold
-        if threshold is None:
-            return [classes[label] for label in labels]
-        return [classes[-1] if reached else classes[0] for reached in probabilities >= threshold]
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -112,9 +111,9 @@ class Loader:
             raise
         model = bundle.contract.workload
 
-        async def ask(rows: Sequence[PredictorRow], deadline: float) -> list[tuple[int, np.float32]]:
+        async def ask(rows: Sequence[PredictorRow], deadline: float) -> list[Prediction]:
             labels, probabilities = await predictor.infer(model, target.version, rows, deadline)
-            return list(zip(labels.tolist(), probabilities[:, -1], strict=True))
+            return list(zip(labels, probabilities, strict=True))
 
         return Served(
             target=target,

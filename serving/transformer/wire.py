@@ -141,7 +141,7 @@ def _binary(
 def _structured(value: Any) -> bool | None:
     if value is None:
         return None
-    if value not in {RAW, STRUCTURED}:
+    if not isinstance(value, str) or value not in {RAW, STRUCTURED}:
         raise RequestInvalid(f"`{CONTENT_TYPE}` is {RAW} or {STRUCTURED}; the request has another.")
     return bool(value == STRUCTURED)
 
