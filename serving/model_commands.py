@@ -75,6 +75,51 @@ def rollback(
     _moved(promotion.rollback, workload, where, version, reason=reason, yes=yes, as_json=as_json)
 
 
+@model.command(
+    epilog="Examples: sluice model manifests 3 --to staging · "
+    "sluice model manifests staging --to production --upload > production.yaml"
+)
+def manifests(
+    version: Version,
+    to: Annotated[Environment, typer.Option("--to", help="Where it is to serve.")],
+    upload: Annotated[
+        bool, typer.Option("--upload", help="Also write what the manifest names into the store.")
+    ] = False,
+    workload: Workload = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Print the InferenceService of a version as YAML, for who keeps manifests in Git.
+
+    Nothing is applied, and neither ledger nor alias moves. The settings DEPLOYMENT_… say what it is made of.
+    """
+    import sys
+
+    import yaml
+
+    from kit.home import home
+    from kit.terminal import print_json
+    from records import model_registry
+    from serving.bundles import fetched
+    from serving.deployers import kserve
+    from serving.deployers.settings import DeploymentSettings
+    from serving.promotion.promotion import found, require_eligible
+
+    settings = DeploymentSettings.load()
+    folders = home()
+    registry = model_registry.opened(folders)
+    wanted = found(registry, workload, version)
+    require_eligible(wanted, to)
+    at = kserve.target(workload, to)
+    bundles = {wanted.version: fetched(registry, folders, workload, wanted.version)}
+    manifest = kserve.manifest_of(at, bundles, wanted.version, settings)
+    if upload:
+        kserve.upload(bundles, wanted.version if at.transformed else None, settings)
+    if as_json:
+        print_json(manifest)
+        return
+    yaml.safe_dump(manifest, sys.stdout, sort_keys=False)
+
+
 def _moved(
     act: Any,
     workload: str,

@@ -17,9 +17,9 @@ def chosen(home: Home, registry: ModelRegistry) -> Deployer:
     settings = DeploymentSettings.load()
     if settings.place is Place.CLUSTER:
         from serving.bundles import fetched
-        from serving.deployers import kserve
+        from serving.deployers.kserve import opened
 
-        return kserve.opened(settings, lambda model, version: fetched(registry, home, model, version))
+        return opened(settings, lambda model, version: fetched(registry, home, model, version))
     from serving.deployers.local import LocalDeployer
     from serving.local.stack import Stack
 

@@ -64,6 +64,7 @@ class Access:
 
     def client(self, path: str = "") -> httpx.Client:
         """Returns a client of everything below `path`; close it."""
+        # As kubectl does, it goes through the proxy that the environment names.
         return httpx.Client(
             base_url=f"{self.address.rstrip('/')}/{path}",
             headers=dict(self.headers),
@@ -77,7 +78,6 @@ class Cluster:
 
     def __init__(self, access: Access, namespace: str) -> None:
         self._access = access
-        self._client = access.client()
         self.namespace = namespace
 
     def get(self, kind: Kind, name: str) -> dict[str, Any] | None:
@@ -120,25 +120,24 @@ class Cluster:
         """Returns a client that asks a Service of the namespace through the API server; close it."""
         return self._access.client(f"{self._path(SERVICE, f'{service}:{port}')}/proxy")
 
-    def close(self) -> None:
-        """Closes the connections."""
-        self._client.close()
-
     def _path(self, kind: Kind, name: str | None = None) -> str:
         path = f"{kind.api}/namespaces/{self.namespace}/{kind.plural}"
         return path if name is None else f"{path}/{name}"
 
     def _asked(self, method: str, path: str, **how: Any) -> httpx.Response:
+        host = httpx.URL(self._access.address).host
         try:
-            return self._client.request(method, path, **how)
+            # A connection for each request: they are few, and seconds apart.
+            with self._access.client() as client:
+                return client.request(method, path, **how)
         except httpx.TimeoutException as exc:
             raise ServingUnreachable(
-                f"The cluster at {self._client.base_url.host} did not answer in time.",
+                f"The cluster at {host} did not answer in time.",
                 next_step="Try again; DEPLOYMENT_ANSWER_SECONDS is the limit.",
             ) from exc
         except (httpx.HTTPError, ssl.SSLError) as exc:
             raise ServingUnreachable(
-                f"The cluster at {self._client.base_url.host} cannot be reached ({type(exc).__name__}).",
+                f"The cluster at {host} cannot be reached ({type(exc).__name__}).",
                 next_step="Check the network and the address in the kubeconfig.",
             ) from exc
 

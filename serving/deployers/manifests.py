@@ -25,6 +25,8 @@ MOUNTED: Final = "/mnt/models"
 
 _HTTP: Final = 8080
 _GRPC: Final = 9000
+_LIVE: Final = "/v2/health/live"
+_READY: Final = "/v2/health/ready"
 _DRAIN_SECONDS: Final = 30
 
 
@@ -83,7 +85,8 @@ def inference_service(wanted: Wanted, settings: DeploymentSettings) -> dict[str,
 
 
 def _predictor(wanted: Wanted, settings: DeploymentSettings) -> dict[str, Any]:
-    ready = {"httpGet": {"path": f"/v2/models/{wanted.model}/ready", "port": _HTTP}}
+    # By the model's name: a server that found no model in its storage is healthy, and useless.
+    ready = f"/v2/models/{wanted.model}/ready"
     labels = {VERSIONS: "_".join(ordered(dict.fromkeys(wanted.versions)))}
     if wanted.front is None and wanted.current is not None:
         labels[VERSION] = wanted.current
@@ -105,14 +108,11 @@ def _predictor(wanted: Wanted, settings: DeploymentSettings) -> dict[str, Any]:
                 {"name": "http1", "containerPort": _HTTP, "protocol": "TCP"},
                 {"name": "h2c", "containerPort": _GRPC, "protocol": "TCP"},
             ],
-            "startupProbe": ready | {"periodSeconds": 2, "failureThreshold": 150},
-            "readinessProbe": ready | {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3},
-            "livenessProbe": {
-                "httpGet": {"path": "/v2/health/live", "port": _HTTP},
-                "periodSeconds": 10,
-                "timeoutSeconds": 5,
-                "failureThreshold": 6,
-            },
+            "startupProbe": _asked(ready) | {"periodSeconds": 2, "failureThreshold": 150},
+            "readinessProbe": _asked(ready)
+            | {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3},
+            "livenessProbe": _asked(_LIVE)
+            | {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
             "resources": _resources(settings.triton_cpu, settings.triton_memory),
             "securityContext": _security(),
             "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],  # noqa: S108 - of the container
@@ -146,9 +146,9 @@ def _transformer(front: Front, settings: DeploymentSettings) -> dict[str, Any]:
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "ports": [{"name": "http1", "containerPort": _HTTP, "protocol": "TCP"}],
         # Ready only when Triton's tensors are the contract's and golden rows come back as the bundle's own.
-        "startupProbe": _health("ready") | {"periodSeconds": 2, "failureThreshold": 150},
-        "readinessProbe": _health("ready") | {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3},
-        "livenessProbe": _health("live") | {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
+        "startupProbe": _asked(_READY) | {"periodSeconds": 2, "failureThreshold": 150},
+        "readinessProbe": _asked(_READY) | {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3},
+        "livenessProbe": _asked(_LIVE) | {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
         "resources": _resources(settings.transformer_cpu, settings.transformer_memory),
         "securityContext": _security(),
         "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],  # noqa: S108 - of the container
@@ -184,8 +184,8 @@ def _pod(labels: dict[str, str], settings: DeploymentSettings) -> dict[str, Any]
     }
 
 
-def _health(what: str) -> dict[str, Any]:
-    return {"httpGet": {"path": f"/v2/health/{what}", "port": _HTTP}}
+def _asked(path: str) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": _HTTP}}
 
 
 def _resources(cpu: str, memory: str) -> dict[str, Any]:

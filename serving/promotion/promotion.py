@@ -14,6 +14,7 @@ from typing import Any
 from contracts.environments import Environment
 from kit.errors import CallerError, UsageError
 from kit.files import Locked
+from records.model_registry import ModelRegistry
 from records.model_versions import ModelVersion, NotEligible, Standing, VersionMissing
 from records.tables.model_deployments import Action
 from records.tables.registry import NAME_LENGTH, REASON_LENGTH
@@ -84,7 +85,7 @@ def promote(tools: Tools, model: str, environment: Environment, which: str, requ
     """
 
     def wanted() -> ModelVersion:
-        return _found(tools, model, which)
+        return found(tools.registry, model, which)
 
     return _move(tools, Journal(tools.home, model, environment), Action.PROMOTE, wanted, request)
 
@@ -100,7 +101,7 @@ def rollback(
 
     def wanted() -> ModelVersion:
         if which is not None:
-            return _found(tools, model, which)
+            return found(tools.registry, model, which)
         now = tools.registry.pointed(model, environment)
         before = ledger.served_before(model, environment, now.version if now else None)
         return tools.registry.version(model, before)
@@ -134,6 +135,44 @@ def actor() -> str:
     return f"{name}@{os.uname().nodename}"[:NAME_LENGTH]
 
 
+def found(registry: ModelRegistry, model: str, which: str) -> ModelVersion:
+    """Returns the version that `which` means: a number, or an environment that points at one.
+
+    Raises:
+        UsageError: it is neither.
+        VersionMissing: there is no such version.
+    """
+    if which not in set(Environment):
+        if not (which.isascii() and which.isdigit()):
+            raise UsageError(
+                f"{which[:50]!r} is no version: give a number, or one of {', '.join(Environment)}.",
+                next_step="See what there is: sluice model list",
+            )
+        return registry.version(model, which)
+    pointed = registry.pointed(model, Environment(which))
+    if pointed is None:
+        raise VersionMissing(
+            f"Nothing of {model} is in {which} yet.", next_step="See what there is: sluice model list"
+        )
+    return pointed
+
+
+def require_eligible(version: ModelVersion, environment: Environment) -> None:
+    """Returns if the gate has accepted `version`.
+
+    Raises:
+        NotEligible: it refused it, or has not spoken; with the reasons.
+    """
+    if version.standing is Standing.ELIGIBLE:
+        return
+    told = "was refused by the gate" if version.standing is Standing.REFUSED else "was never judged"
+    raise NotEligible(
+        f"Version {version.version} of {version.name} {told}, so it cannot serve in {environment}.",
+        reasons=version.reasons or ["No gate has accepted it."],
+        next_step="Train a version that the gate accepts: sluice pipeline run",
+    )
+
+
 def _move(
     tools: Tools, journal: Journal, action: Action, wanted: Callable[[], ModelVersion], request: Request
 ) -> Outcome:
@@ -142,7 +181,7 @@ def _move(
     with journal.held(wait_seconds=request.wait_seconds):
         recovered = recover(tools, journal, request.told)
         version = wanted()
-        _require_eligible(version, journal.environment)
+        require_eligible(version, journal.environment)
         move = _planned(tools, journal, action, version, request)
         if move.pointed == move.version and (move.served == move.version or not move.live):
             return _outcome(move, moved=False, recovered=recovered)
@@ -190,33 +229,6 @@ def _check(request: Request) -> None:
                 f"The {name} of a move has 1 to {most} characters and is not blank: it stays in the ledger.",
                 next_step=f"Say it in a few words: --{name} …",
             )
-
-
-def _found(tools: Tools, model: str, which: str) -> ModelVersion:
-    if which not in set(Environment):
-        if not (which.isascii() and which.isdigit()):
-            raise UsageError(
-                f"{which[:50]!r} is no version: give a number, or one of {', '.join(Environment)}.",
-                next_step="See what there is: sluice model list",
-            )
-        return tools.registry.version(model, which)
-    pointed = tools.registry.pointed(model, Environment(which))
-    if pointed is None:
-        raise VersionMissing(
-            f"Nothing of {model} is in {which} yet.", next_step="See what there is: sluice model list"
-        )
-    return pointed
-
-
-def _require_eligible(version: ModelVersion, environment: Environment) -> None:
-    if version.standing is Standing.ELIGIBLE:
-        return
-    told = "was refused by the gate" if version.standing is Standing.REFUSED else "was never judged"
-    raise NotEligible(
-        f"Version {version.version} of {version.name} {told}, so it cannot serve in {environment}.",
-        reasons=version.reasons or ["No gate has accepted it."],
-        next_step="Train a version that the gate accepts: sluice pipeline run",
-    )
 
 
 def _outcome(move: Move, *, moved: bool, recovered: str | None, warning: str | None = None) -> Outcome:

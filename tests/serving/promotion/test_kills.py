@@ -28,10 +28,15 @@ pytestmark = [
 ]
 
 STAGING = Environment.STAGING
-UNDONE = [(Step.OPENED, False), *((step, done) for step in (Step.PREPARE, Step.VERIFY) for done in (False, True)),
-          (Step.SWITCH, False)]  # fmt: skip
-FINISHED = [(Step.SWITCH, True), *((step, done) for step in (Step.RECORD, Step.POINT, Step.RETIRE)
-                                   for done in (False, True))]  # fmt: skip
+UNDONE = [
+    (Step.OPENED, False),
+    *((step, done) for step in (Step.PREPARE, Step.VERIFY) for done in (False, True)),
+    (Step.SWITCH, False),
+]
+FINISHED = [
+    (Step.SWITCH, True),
+    *((step, done) for step in (Step.RECORD, Step.POINT, Step.RETIRE) for done in (False, True)),
+]
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +138,7 @@ def test_a_way_back_that_is_killed_is_gone_to_its_end(
         (sentence,) = recover_all(tools)
         assert "taken back" in sentence
     assert recover_all(tools) == []
-    assert (paper.current(IRIS, STAGING), paper.loaded(IRIS, STAGING)) == (before, {before})
+    assert (paper.current(IRIS, STAGING), set(paper.loaded(IRIS, STAGING))) == (before, {before})
     assert (agreed_version(serving), len(history(IRIS, STAGING))) == (before, rows)
 
 

@@ -198,9 +198,11 @@ def test_an_alias_that_cannot_move_takes_the_move_back_and_the_ledger_says_so(
 ) -> None:
     """The version answered for a moment: that is a row, and its end is another."""
     tracking = training_registry.opened(serving_one.home)
-    paper.after["switch 2"] = lambda: (
-        tracking.judge(IRIS, "2", accepted=False, reasons=["Withdrawn."]) and None
-    )
+
+    def withdraw() -> None:
+        tracking.judge(IRIS, "2", accepted=False, reasons=["Withdrawn."])
+
+    paper.after["switch 2"] = withdraw
     with pytest.raises(MoveReturned, match="point"):
         promote(serving_one, IRIS, STAGING, "2", request())
     assert served(serving_one) == ("1", {"1"}, "1")
