@@ -35,7 +35,7 @@ class ServingSettings(Settings):
     triton_answer_seconds: float = Field(default=10, gt=0, le=600)
     """How long a control or inference request of our own may take."""
 
-    program_start_seconds: float = Field(default=60, gt=0, le=3600)
+    program_start_seconds: float = Field(default=120, gt=0, le=3600)
     """How long another program of `sluice up` may take to be ready."""
 
     switch_seconds: float = Field(default=60, gt=0, le=3600)

@@ -22,6 +22,8 @@ from serving.settings import ServingSettings
 MLFLOW: Final = "mlflow"
 REPOSITORIES: Final = "repositories"
 """The folder of Triton's model repositories, one for each environment."""
+BACKENDS: Final = ".triton"
+"""The folder of Triton's backend, which stays when the repositories go."""
 TRITON_PORTS: Final = ("http", "grpc", "metrics")
 HTTP_PORT: Final = ("http",)
 
@@ -58,7 +60,11 @@ def triton(home: Home, environment: Environment, ports: Ports, settings: Serving
     folder = repository(home, environment)
     folder.mkdir(parents=True, exist_ok=True)
     how = runtime.command(
-        folder, runtime.Ports(**ports), load_all=True, stop_seconds=settings.triton_stop_seconds
+        folder,
+        runtime.Ports(**ports),
+        load_all=True,
+        backends=home.serving / BACKENDS,
+        stop_seconds=settings.triton_stop_seconds,
     )
     return Program(
         name=triton_name(environment),

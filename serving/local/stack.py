@@ -10,7 +10,7 @@ the same for as long as they can be had. Errors::
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -97,6 +97,14 @@ class Stack:
             state.write(
                 self._folder, State(pid=pid, since=datetime.now(UTC), socket=socket, ports=before.ports)
             )
+
+    def want(self, environments: Iterable[Environment]) -> None:
+        """Notes that `environments` are to serve here, for those who compare what is with what should be."""
+        with self._changing():
+            now = state.read(self._folder)
+            wanted = tuple(sorted({*now.environments, *environments}))
+            if wanted != now.environments:
+                state.write(self._folder, now.model_copy(update={"environments": wanted}))
 
     def stop(self) -> bool:
         """Ends everything, and tells whether anything ran; works also when the process manager was killed.

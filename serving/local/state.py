@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contracts.environments import Environment
 from kit.errors import OperationalError
 from kit.files import write_text
 
@@ -67,6 +68,8 @@ class State(BaseModel):
     """Where the process manager takes orders."""
     ports: dict[str, dict[str, int]] = Field(default_factory=dict)
     """By program and use; kept when programs come and go, so that addresses stay."""
+    environments: tuple[Environment, ...] = ()
+    """Those that `sluice up` was asked for."""
     programs: tuple[Program, ...] = ()
 
 

@@ -1,5 +1,6 @@
 """`sluice status`: what should run, what does, and what to do where the two differ."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -90,7 +91,7 @@ def status(home: Home) -> Status:
     elif not running:
         found.problems.append("The process manager is gone, and nothing watches what it started: sluice up")
     _add_processes(found, stack)
-    _add_models(found, home, running=running)
+    _add_models(found, home, state.environments if running else ())
     for journal in journals(home):
         if journal.path.exists():
             found.notes.append(
@@ -125,7 +126,7 @@ def _add_processes(found: Status, stack: Stack) -> None:
             )
 
 
-def _add_models(found: Status, home: Home, *, running: bool) -> None:
+def _add_models(found: Status, home: Home, wanted: Sequence[Environment]) -> None:
     routes = {(route.environment, route.model): route for route in routing.routes(home)}
     try:
         aliases = _aliases(home)
@@ -134,9 +135,9 @@ def _add_models(found: Status, home: Home, *, running: bool) -> None:
         found.notes.append(f"What should serve is not known: {error.message}")
     for environment, model in sorted({*routes, *aliases}):
         route, alias = routes.get((environment, model)), aliases.get((environment, model))
-        model_status = _model(environment, model, route, alias, running=running)
+        model_status = _model(environment, model, route, alias, running=environment in wanted)
         found.models.append(model_status)
-        if not running:
+        if environment not in wanted:
             continue
         if model_status.served != alias:
             served = f"version {model_status.served}" if model_status.served else "no version"

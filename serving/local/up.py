@@ -77,7 +77,7 @@ def up(home: Home, environments: Sequence[Environment], *, told: Told = silent) 
         settings = ServingSettings.load()
         registry = model_registry.opened(home)
         run = _Run(home, registry, Stack(home, settings), told)
-        run.start()
+        run.start(environments)
         for environment in environments:
             run.environment(environment)
         if settings.mlflow_pages and registry.uri.startswith("sqlite:"):
@@ -94,10 +94,11 @@ class _Run:
         self._deployer = LocalDeployer(stack)
         self.outcome = Outcome()
 
-    def start(self) -> None:
+    def start(self, environments: Sequence[Environment]) -> None:
         """Starts the process manager, and ends promotions that a crash left behind."""
         with self._timed("process manager"):
             self._stack.start()
+            self._stack.want(environments)
         with self._survived("promotions"):
             self.outcome.hints += recover_all(Tools(self._home, self._registry, self._deployer))
 

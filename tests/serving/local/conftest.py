@@ -29,6 +29,8 @@ def plain_settings() -> Iterator[None]:
         patch.setenv("SERVING_MLFLOW_PAGES", "false")
         patch.setenv("SERVING_DRAIN_SECONDS", "0")
         patch.setenv("SERVING_INSTANCES", "1")
+        for limit in ("SWITCH", "PROGRAM_START", "TRITON_START"):
+            patch.setenv(f"SERVING_{limit}_SECONDS", "300")
         yield
 
 

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from serving.bundles import fetched
 from serving.deployers.deployer import CandidateNotReady, CandidateRefused
 from serving.deployers.local import LocalDeployer
 from serving.local import leftovers, programs, routing
+from serving.local.example import request
 from serving.local.stack import Stack
 from serving.local.status import Status, status
 from serving.local.up import up
@@ -47,7 +50,7 @@ MAIL = (
 )
 
 
-def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
+def until(holds: Callable[[], Any], seconds: float = 200) -> Any:
     """Returns what `holds` returns, once that is true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -59,12 +62,27 @@ def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
 
 
 @pytest.fixture(scope="module")
-def stack(
-    homes: Callable[[], Home], flowers_1: Bundle, flowers_2: Bundle, mails_1: Bundle, mails_2: Bundle
-) -> Iterator[Stack]:
+def empty(homes: Callable[[], Home]) -> Home:
+    """A home whose registry holds nothing; to make a registry takes longer than to fill it."""
+    home = homes()
+    model_registry.opened(home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def small(homes: Callable[[], Home], empty: Home, flowers_1: Bundle, flowers_2: Bundle) -> Home:
+    """A home whose one model needs no transformer; nothing runs."""
+    home = homes()
+    shutil.copy(empty.root / "mlflow.db", home.root)
+    register(home, [flowers_1, flowers_2], {STAGING: "2", PRODUCTION: "1"})
+    return home
+
+
+@pytest.fixture(scope="module")
+def stack(homes: Callable[[], Home], small: Home, mails_1: Bundle, mails_2: Bundle) -> Stack:
     """Everything up: version 2 of both models in staging, version 1 in production."""
     home = homes()
-    register(home, [flowers_1, flowers_2], {STAGING: "2", PRODUCTION: "1"})
+    shutil.copy(small.root / "mlflow.db", home.root)
     register(home, [mails_1, mails_2], {STAGING: "2", PRODUCTION: "1"})
     outcome = up(home, list(Environment))
     assert outcome.problems == []
@@ -105,7 +123,25 @@ def asked_mail(home: Home, environment: Environment) -> tuple[str, float]:
 
 def told(home: Home) -> Status:
     """Returns the status when everything has settled."""
-    return until(lambda: found if not (found := status(home)).problems else None)
+    settled: Status = until(lambda: found if not (found := status(home)).problems else None)
+    return settled
+
+
+def command(home: Home, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Runs `sluice` in a process of its own."""
+    return subprocess.run(
+        (sys.executable, "-c", "from cli.main import main; main()", *words),
+        env={**os.environ, "SLUICE_HOME": str(home.root), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Returns those that have not ended."""
+    return [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
 def pids(found: Status) -> dict[str, int | None]:
@@ -290,43 +326,62 @@ def test_a_graph_that_cannot_be_loaded_changes_nothing(
     asked_flowers(stack.home, STAGING, np.ones((1, 4), np.float32))
 
 
-def test_a_killed_supervisor_is_told_and_down_leaves_nothing_and_up_works_again(stack: Stack) -> None:
-    """Its children outlive it; `down` finds them without it. The next `up` has the same addresses."""
-    home = stack.home
-    before = told(home)
-    family = leftovers.find(home.serving)
-    assert len(family) >= 5
+def test_the_command_brings_up_and_what_it_started_outlives_it(small: Home) -> None:
+    """In a process of its own, which ends: MLflow's pages answer, and the model, asked as it was told."""
+    brought = command(small, "up", "--environment", "production", "--json", SERVING_MLFLOW_PAGES="true")
+    assert brought.returncode == 0, brought.stdout + brought.stderr
+    found = json.loads(brought.stdout)
+    addresses = {process["name"]: process["addresses"]["http"] for process in found["processes"]}
+    assert addresses.keys() == {"mlflow", "triton-production"}
+    for name in ("triton-production", "iris version 1 in production", "mlflow"):
+        assert f"{name}: ready after" in brought.stderr
+    assert httpx.get(f"http://{addresses['mlflow']}/health", timeout=60).is_success
+    route = routing.read(small, PRODUCTION, FLOWERS)
+    assert route is not None
+    example = shlex.split(str(request(route.url, FLOWERS, "1")))
+    answer = httpx.post(example[2], content=example[4], timeout=60)
+    assert len(answer.raise_for_status().json()["outputs"]) == 2
+
+
+def test_a_killed_supervisor_is_told_and_down_leaves_nothing(small: Home) -> None:
+    """Its children outlive it, and `down` finds them without it."""
+    stack = Stack(small, ServingSettings.load())
+    family = leftovers.find(small.serving)
+    assert len(family) >= 4
     os.kill(stack.state().pid or 0, signal.SIGKILL)
     until(lambda: not stack.running())
-    assert any("sluice up" in problem for problem in status(home).problems)
-    assert len(leftovers.find(home.serving)) >= 4
-    assert stack.stop()
-    assert leftovers.find(home.serving) == []
-    assert [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
+    assert any("sluice up" in problem for problem in status(small).problems)
+    assert len(leftovers.find(small.serving)) >= 3
+    ended = command(small, "down", "--json")
+    assert json.loads(ended.stdout) == {"ended": True}
+    assert alive(family) == []
+    assert leftovers.find(small.serving) == []
     assert not stack.state().socket.exists()
+    found = status(small)
+    assert (found.problems, found.processes) == ([], [])
+    assert any("sluice up" in note for note in found.notes)
     assert not stack.stop()
-    down = status(home)
-    assert (down.problems, down.processes) == ([], [])
-    assert any("sluice up" in note for note in down.notes)
 
-    # A killed supervisor again, and no `down` this time.
-    assert up(home, [PRODUCTION]).problems == []
+
+def test_up_overcomes_a_killed_supervisor_with_the_same_addresses(small: Home) -> None:
+    """Without `down`: what it left is ended, and everything is there again."""
+    stack = Stack(small, ServingSettings.load())
+    before = stack.state().ports["triton-production"]
+    assert up(small, [PRODUCTION]).problems == []
     os.kill(stack.state().pid or 0, signal.SIGKILL)
     until(lambda: not stack.running())
-    left = leftovers.find(home.serving)
-    assert up(home, [PRODUCTION]).problems == []
-    assert [each for each in left if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
-    found = told(home)
-    ports = {process.name: process.addresses for process in before.processes}
-    assert {process.name: process.addresses for process in found.processes} == {
-        name: ports[name] for name in ("triton-production", "transformer-production")
-    }
-    assert asked_mail(home, PRODUCTION)[0] == "1"
+    left = leftovers.find(small.serving)
+    assert left
+    assert up(small, [PRODUCTION]).problems == []
+    assert alive(left) == []
+    assert stack.state().ports["triton-production"] == before
+    assert told(small).processes[0].restarts == 0
+    assert asked_flowers(small, PRODUCTION, np.ones((2, 4), np.float32)).shape == (2, 3)
 
 
-def test_up_without_a_model_says_how_to_get_one(homes: Callable[[], Home]) -> None:
+def test_up_without_a_model_says_how_to_get_one(empty: Home) -> None:
     """Nothing fails: the process manager runs, and each environment has its sentence."""
-    home = homes()
+    home = empty
     outcome = up(home, list(Environment))
     assert outcome.problems == []
     assert any("sluice pipeline run" in hint for hint in outcome.hints)
@@ -343,7 +398,7 @@ def test_a_state_that_is_stale_or_damaged_is_overcome(homes: Callable[[], Home],
     (home.serving / "state.json").write_text(text)
     stack = Stack(home, ServingSettings.load())
     assert not stack.running()
-    assert up(home, [STAGING]).problems == []
+    stack.start()
     assert stack.running()
     assert stack.state().pid != 1
     assert stack.stop()
@@ -362,28 +417,3 @@ def test_logs_are_found_by_name_and_unknown_names_list_them(
         main(("logs", "triton-production", "-n", "3"))
     assert left.value.code == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
-
-
-def test_the_command_itself_brings_up_and_down_and_mlflow_answers(homes: Callable[[], Home]) -> None:
-    """In a process of its own, which ends; what it started goes on until `sluice down`."""
-    home = homes()
-    environment = {**os.environ, "SLUICE_HOME": str(home.root), "SERVING_MLFLOW_PAGES": "true"}
-    command = (sys.executable, "-c", "from cli.main import main; main()")
-    brought = subprocess.run(
-        (*command, "up", "--json"), env=environment, capture_output=True, text=True, check=False, timeout=200
-    )
-    assert brought.returncode == 0, brought.stdout + brought.stderr
-    found = json.loads(brought.stdout)
-    assert [process["name"] for process in found["processes"]] == ["mlflow"]
-    assert "mlflow: ready after" in brought.stderr
-    assert httpx.get(f"http://{found['processes'][0]['addresses']['http']}/health", timeout=10).is_success
-    ended = subprocess.run(
-        (*command, "down", "--json"),
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
-    assert json.loads(ended.stdout) == {"ended": True}
-    assert leftovers.find(home.serving) == []
