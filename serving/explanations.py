@@ -33,7 +33,7 @@ class NotExplainable(CallerError):
 
 
 class Explainer:
-    """Explains the answers of one bundle; one object serves many threads. XGBoost is imported for the first."""
+    """Explains the answers of one bundle; one object serves many threads. Making it imports XGBoost."""
 
     def __init__(self, bundle: Bundle) -> None:
         """Reads the native form of the estimator.

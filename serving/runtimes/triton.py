@@ -9,7 +9,6 @@ It listens on loopback only and loads what it is told to. Errors::
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -18,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from kit.errors import OperationalError
+from serving.local.leftovers import free_shared_memory
 from serving.runtimes.triton_wheel import LOOPBACK, Command, Ports, TritonUnavailable, command, unavailable
 from serving.settings import ServingSettings
 from serving.triton_control import TritonControl
@@ -28,6 +30,7 @@ __all__ = [
     "stop", "unavailable",
 ]  # fmt: skip
 
+_STUB_SECONDS: Final = 1
 _POLL_SECONDS: Final = 0.02
 _STARTS: Final = 3
 _TAKEN: Final = "Address already in use"
@@ -106,17 +109,23 @@ def running(
         yield triton
     finally:
         stop(process, settings.triton_stop_seconds)
+        free_shared_memory([ports.http])
 
 
 def stop(process: "subprocess.Popen[bytes]", seconds: float) -> None:
-    """Ends a process that leads a session of its own, and everything in it, within `seconds`."""
+    """Ends a Triton that leads a session of its own, and what it started, within about `seconds`."""
+    family = [psutil.Process(process.pid)] if process.poll() is None else []
+    family += [child for parent in family for child in parent.children(recursive=True)]
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
-    # Its stubs end by themselves when it has ended; whoever has not is ended now.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    # Models' processes look for their server every 0.3 s, and clean up after themselves when it is gone.
+    _, remaining = psutil.wait_procs(family, timeout=_STUB_SECONDS)
+    for each in remaining:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
     process.wait()
+    psutil.wait_procs(remaining, timeout=_STUB_SECONDS)
 
 
 def _started(
