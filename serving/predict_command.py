@@ -1,6 +1,6 @@
 """`sluice predict`: ask what serves on this machine for e-mails in files."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +10,7 @@ from contracts.environments import Environment
 from contracts.workloads import DEFAULT
 
 if TYPE_CHECKING:
+    from contracts.explanations import Explanation
     from kit.errors import SluiceError
     from serving.prediction import Prediction
 
@@ -69,7 +70,8 @@ def _as_json(name: str, answer: "Prediction | SluiceError") -> dict[str, Any]:
 
     if isinstance(answer, SluiceError):
         return {"file": name, "problem": problem(answer)}
-    return {"file": name, **asdict(answer)}
+    told = answer.explanation.model_dump() if answer.explanation else None
+    return {"file": name, **asdict(replace(answer, explanation=None)), "explanation": told}
 
 
 def _print(files: list[str], answers: "list[Prediction | SluiceError]") -> None:
@@ -79,19 +81,34 @@ def _print(files: list[str], answers: "list[Prediction | SluiceError]") -> None:
     rows = []
     for name, answer in zip(files, answers, strict=True):
         if isinstance(answer, SluiceError):
-            rows.append((name, answer.title, "", "", "", "", answer.message))
+            rows.append((answer.title, "", "", "", "", "", f"{name}: {answer.message}"))
             continue
         threshold = "" if answer.threshold is None else f"{answer.threshold:.4f}"
         rows.append(
             (
-                name,
                 answer.verdict,
                 f"{answer.probability:.4f}",
                 threshold,
                 answer.version,
                 answer.environment.value,
                 f"{answer.milliseconds:.1f} ms",
+                name,
             )
         )
-    columns = ("e-mail", "verdict", "probability", "threshold", "version", "environment", "took")
+    columns = ("verdict", "probability", "threshold", "version", "environment", "took", "e-mail")
     print_table("Verdicts", columns, rows)
+    for name, answer in zip(files, answers, strict=True):
+        if not isinstance(answer, SluiceError) and answer.explanation is not None:
+            _print_explanation(name, answer.explanation)
+
+
+def _print_explanation(name: str, told: "Explanation") -> None:
+    from kit.terminal import print_table
+
+    rows = [(each.name, f"{each.value:.4g}", f"{each.contribution:+.3f}") for each in told.top]
+    rows += [
+        ("everything else", "", f"{told.rest:+.3f}"),
+        ("an average e-mail", "", f"{told.base_value:+.3f}"),
+        ("together", "", f"{told.margin:+.3f}"),
+    ]
+    print_table(f"What decided {name}", ("term or number", "value", f"log odds of {told.toward}"), rows)

@@ -18,13 +18,14 @@ import struct
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, Final, Self
 
 import httpx
 from pydantic import ValidationError
 
 from contracts.bundle import CONTRACT, BundleContract
 from contracts.environments import Environment
+from contracts.explanations import Explanation
 from contracts.headers import INFERENCE_HEADER_LENGTH, TIMEOUT_MS
 from contracts.routes import Route, route_file
 from contracts.tensors import TRANSFORMER_INPUTS, TRANSFORMER_OUTPUTS
@@ -95,7 +96,7 @@ class Prediction:
     version: str
     environment: Environment
     milliseconds: float
-    explanation: Any = None
+    explanation: Explanation | None = None
     """What decided, if it was asked for."""
 
 
@@ -159,7 +160,7 @@ class Asking:
                 version=version,
                 environment=self._route.environment,
                 milliseconds=milliseconds,
-                explanation=None if told is None else json.loads(told),
+                explanation=None if told is None else Explanation.model_validate_json(told),
             )
         except (ValueError, KeyError, IndexError, TypeError) as exc:
             raise ServerFailed(

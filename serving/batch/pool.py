@@ -5,11 +5,11 @@ goes through the driver or the object store. A process that dies is begun again 
 `worker.py` bounds how often.
 """
 
+import contextlib
 import logging
 import pickle
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, Final
 
 from kit.errors import UsageError
 from kit.ray.session import opened
@@ -22,7 +22,7 @@ from serving.settings import ServingSettings
 RAY_LOG: Final = ".ray.log"
 
 
-@contextmanager
+@contextlib.contextmanager
 def results(
     job: Job, parts: Sequence[tuple[int, Part]], settings: ServingSettings, *, concurrency: int | None
 ) -> Iterator[Iterator[Done | Failure]]:
@@ -41,10 +41,13 @@ def results(
     with opened(settings, log=job.out / RAY_LOG) as cpus:
         if concurrency is not None and concurrency > cpus:
             raise UsageError(f"{concurrency} processes are asked for, and Ray has {cpus} CPUs.")
-        yield _pooled(job, parts, min(concurrency or cpus, len(parts)))
+        with contextlib.closing(_pooled(job, parts, min(concurrency or cpus, len(parts)))) as found:
+            yield found
 
 
-def _pooled(job: Job, parts: Sequence[tuple[int, Part]], processes: int) -> Iterator[Done | Failure]:
+def _pooled(
+    job: Job, parts: Sequence[tuple[int, Part]], processes: int
+) -> Generator[Done | Failure, None, None]:
     import ray.data
     from ray.exceptions import RayError
 
@@ -65,8 +68,11 @@ def _pooled(job: Job, parts: Sequence[tuple[int, Part]], processes: int) -> Iter
         num_cpus=1,
     )
     try:
-        for row in answers.iter_rows():
-            yield pickle.loads(row["result"])  # noqa: S301 - our own, from a process of the pool
+        # Left open, it would speak to Ray when it is collected, and start a new one if this one has ended.
+        rows: Any = iter(answers.iter_rows())
+        with contextlib.closing(rows):
+            for row in rows:
+                yield pickle.loads(row["result"])  # noqa: S301 - our own, from a process of the pool
     except RayError as exc:
         raise PartsFailed(
             f"The pool of processes ended ({type(exc).__name__}).",

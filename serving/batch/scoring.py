@@ -1,8 +1,9 @@
 """Rows to answers: what a part comes to, by the code that answers online."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from kit.bundle import Bundle
 from kit.home import Home
 from kit.onnx_function import OnnxFunction
 from serving.batch.rows import Problem, Rows
-from serving.extraction import EmailRefused, Extracted, extract_element, model_inputs, unknown_senders
+from serving.extraction import EmailRefused, Extracted, extract_element
+from serving.scorer import Scorer
 from serving.verdicts import verdicts
 
 SCHEMA: Final = pa.schema(
@@ -37,6 +39,10 @@ SCHEMA: Final = pa.schema(
 """The columns of an output; docs/batch.md says what each is."""
 
 
+_NO_INSTANT: Final = datetime.min.replace(tzinfo=UTC)
+"""Where nothing is looked up."""
+
+
 class Answers(NamedTuple):
     """What the model says of N rows; of one with a problem, it means nothing."""
 
@@ -48,28 +54,44 @@ class Answers(NamedTuple):
     """Rows whose sender had a history."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class History:
-    """Where the history of senders is looked up, and as of when."""
+    """The histories of senders as of one instant, and how many of the senders had one."""
 
     home: Home
+    reader: FeatureRepoSettings
     at: datetime
+    known: int = 0
+
+    def numbers(self, senders: Sequence[str], at: datetime) -> NDArray[np.float32]:
+        """Returns the 8 numbers of each sender, float32 [N, 8], and counts in `known`.
+
+        Raises:
+            OnlineStoreUnavailable: the store does not answer.
+        """
+        found = self._lookup.found(senders, at)
+        outcomes = zip(*found.answers.values(), strict=True)
+        self.known += sum(any(each.outcome == "found" for each in answers) for answers in outcomes)
+        return np.asarray(found.numbers, dtype=np.float32)
+
+    @cached_property
+    def _lookup(self) -> Any:
+        # Importing Feast takes seconds.
+        from feature_repo.online import SenderLookup
+        from feature_repo.store import open_store
+
+        return SenderLookup(open_store(self.home, self.reader), CollectorRegistry())
 
 
 @dataclass
 class Model:
-    """A bundle that answers rows; ONNX Runtime and the store of histories are opened when they are needed."""
+    """A bundle that answers rows; the graph is opened when it is first asked."""
 
     bundle: Bundle
     version: str
     reader: FeatureRepoSettings
     history: History | None
     """None takes every sender for unknown."""
-    _graph: OnnxFunction = field(init=False)
-    _lookup: Any = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        self._graph = OnnxFunction(self.bundle.model.read_bytes())
 
     def answers(self, rows: Rows) -> Answers:
         """Returns what the model says.
@@ -77,19 +99,18 @@ class Model:
         Raises:
             OnlineStoreUnavailable: histories are asked for, and the store does not answer.
         """
-        problems, known = list(rows.problems), 0
-        messages: list[Extracted] = []
-        inputs: Any = rows.inputs
-        if not inputs:
-            messages = [self._extracted(raw, at, problems) for at, raw in enumerate(rows.messages)]
-            senders, known = self._senders(messages)
-            inputs = model_inputs(messages, senders)
-        # A batch is padded to its longest text: rows of like length together take a fifth less time.
-        lengths = [len(message.text) for message in messages]
-        order = np.argsort(lengths, kind="stable") if lengths else np.arange(len(rows))
-        found = self._graph({name: values[order] for name, values in inputs.items()})
-        back = np.argsort(order)
-        return Answers(found["probabilities"][back], found["label"][back], problems, known)
+        problems = list(rows.problems)
+        if rows.inputs:
+            found = self._graph(rows.inputs)
+            return Answers(found["probabilities"], found["label"], problems, 0)
+        messages = [self._extracted(raw, at, problems) for at, raw in enumerate(rows.messages)]
+        if self.history is None:
+            scores, known = self._scorer.scored(messages, _NO_INSTANT), 0
+        else:
+            before = self.history.known
+            scores = self._scorer.scored(messages, self.history.at)
+            known = self.history.known - before
+        return Answers(scores.probabilities, scores.labels, problems, known)
 
     def table(self, rows: Rows) -> tuple[pa.Table, int]:
         """Returns the rows of the output, columns of SCHEMA, and how many senders had a history.
@@ -128,14 +149,10 @@ class Model:
             problems[at] = problems[at] or Problem.REFUSED
             return extract_element(b"", self.reader)
 
-    def _senders(self, messages: Sequence[Extracted]) -> tuple[NDArray[np.float32], int]:
-        if self.history is None:
-            return unknown_senders(len(messages)), 0
-        if self._lookup is None:
-            from feature_repo.online import SenderLookup
-            from feature_repo.store import open_store
+    @cached_property
+    def _graph(self) -> OnnxFunction:
+        return OnnxFunction(self.bundle.model.read_bytes())
 
-            self._lookup = SenderLookup(open_store(self.history.home, self.reader), CollectorRegistry())
-        found = self._lookup.found([message.sender for message in messages], self.history.at)
-        outcomes = zip(*found.answers.values(), strict=True)
-        return found.numbers, sum(any(each.outcome == "found" for each in answers) for answers in outcomes)
+    @cached_property
+    def _scorer(self) -> Scorer:
+        return Scorer(self.bundle, self.reader, None if self.history is None else self.history.numbers)

@@ -91,7 +91,7 @@ class PartWorker:
             from serving.bundles import fetched
 
             bundle = fetched(opened(home), home, job.model, job.version)
-        history = None if job.history_at is None else History(home, job.history_at)
+        history = None if job.history_at is None else History(home, job.reader, job.history_at)
         return Model(bundle, job.version, job.reader, history)
 
 

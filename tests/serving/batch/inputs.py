@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -51,7 +52,7 @@ def scored(path: Path, out: Path, bundle: Bundle, *, part_rows: int = 1000, **op
     )
 
 
-def answers(out: Path) -> list[dict[str, object]]:
+def answers(out: Path) -> list[dict[str, Any]]:
     """Returns every row of an output, in its order; read as any reader of Parquet does."""
-    rows: list[dict[str, object]] = pq.read_table(out).to_pylist()
+    rows: list[dict[str, Any]] = pq.read_table(out).to_pylist()
     return rows
