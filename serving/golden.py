@@ -78,7 +78,7 @@ def rows(contract: BundleContract) -> dict[str, NDArray[Any]]:
     """Returns the golden rows of a contract: an array of `ROWS` rows for each input, texts as str.
 
     Texts are empty, of the model's own terms, of words that it does not know, and long; numbers are zeros,
-    ones, and spread over many sizes.
+    ones, shares, up to ten, and spread over many sizes.
     """
     terms = [
         name.removeprefix(TERM_PREFIX) for name in contract.feature_names if name.startswith(TERM_PREFIX)
@@ -156,8 +156,8 @@ def _values(tensor: Tensor, terms: list[str], random: np.random.Generator) -> ND
     sizes = 10.0 ** random.uniform(-2, 3, (ROWS, *(1 for _ in tensor.shape)))
     numbers = (random.random(shape) * sizes).astype(np.float32)
     numbers[0], numbers[1] = 0, 1
-    shares = slice(ROWS // 3, 2 * ROWS // 3)
-    numbers[shares] = random.random(shape, dtype=np.float32)[shares]
+    for part, largest in ((slice(ROWS // 4, ROWS // 2), 1), (slice(ROWS // 2, 3 * ROWS // 4), 10)):
+        numbers[part] = random.random(shape, dtype=np.float32)[part] * largest
     return numbers
 
 

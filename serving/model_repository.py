@@ -84,12 +84,7 @@ def add_version(repository: Path, bundle: Bundle, version: str, layout: Layout) 
     """
     folder = _model_folder(repository, bundle.contract.workload) / _checked(version)
     if folder.exists():
-        if not (folder / MODEL).is_file() or sha256_of(folder / MODEL) != bundle.contract.files[MODEL]:
-            raise RepositoryRefused(
-                f"{folder} holds another graph than the bundle of version {version}.",
-                next_step="Remove that version from the repository first; a version never changes.",
-            )
-        return folder
+        return _same(folder, bundle)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Triton reads folders whose names are numbers, so nobody sees this one.
     staging = Path(tempfile.mkdtemp(prefix=f".{version}.", suffix=".part", dir=folder.parent))
@@ -98,7 +93,10 @@ def add_version(repository: Path, bundle: Bundle, version: str, layout: Layout) 
         if layout is Layout.PYTHON:
             shutil.copyfile(_PROGRAM_SOURCE, staging / PROGRAM)
         staging.chmod(0o755)
-        staging.rename(folder)
+        try:
+            staging.rename(folder)
+        except OSError:
+            return _same(folder, bundle)  # another process was faster
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return folder
@@ -219,6 +217,16 @@ def wire_shape(tensor: Tensor) -> tuple[int, ...]:
     Triton refuses a batched tensor without dimensions.
     """
     return tensor.shape or (1,)
+
+
+def _same(folder: Path, bundle: Bundle) -> Path:
+    """Returns the folder of a version if it holds the bundle's graph."""
+    if not (folder / MODEL).is_file() or sha256_of(folder / MODEL) != bundle.contract.files[MODEL]:
+        raise RepositoryRefused(
+            f"{folder} holds another graph than the bundle that is to be added.",
+            next_step="Remove that version from the repository first; a version never changes.",
+        )
+    return folder
 
 
 def _tensor(tensor: Tensor, layout: Layout) -> str:
