@@ -23,6 +23,8 @@ MEASUREMENTS: Final[dict[str, str]] = {
     "records": "records.benchmarks:prediction_window",
     "training": "training.fit_benchmark:fit",
     "pipeline": "pipelines.benchmarks:full_run",
+    "transformer": "serving.transformer.benchmarks:transformer",
+    "promotion": "serving.promotion.benchmarks:under_load",
 }
 
 

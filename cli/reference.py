@@ -24,6 +24,7 @@ SETTINGS: Final = (
     "feature_repo.settings:FeatureRepoSettings",
     "training.settings:TrainingSettings",
     "serving.deployers.settings:DeploymentSettings",
+    "serving.transformer.settings:TransformerSettings",
     "pipelines.settings:PipelinesSettings",
 )
 
