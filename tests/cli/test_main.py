@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from cli.main import COMMANDS, Lazy, main
+from cli.main import COMMANDS, Lazy, load, main
+from kit.errors import Bug
 
 HEAVY = (
     "pandas",
@@ -103,3 +104,18 @@ def test_an_error_under_json_is_a_problem_document(
     assert run(["doctor", "--json"]) == 3
     document = json.loads(capsys.readouterr().out)
     assert (document["code"], document["reasons"]) == ("refused", ["too few rows"])
+
+
+def test_a_group_is_put_together_from_several_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    """`sluice model` lists what training and what serving bring."""
+    assert run(["model", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert [name for name in ("list", "diff", "promote", "rollback") if name not in shown] == []
+
+
+def test_two_packages_that_bring_the_same_command_are_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of the two wins in silence."""
+    target = "serving.model_commands:model"
+    monkeypatch.setitem(COMMANDS, "doctor", Lazy(target, "Twice.", more=(target,)))
+    with pytest.raises(Bug, match="sluice doctor manifests"):
+        load("doctor")
