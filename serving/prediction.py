@@ -35,6 +35,8 @@ from kit.home import Home
 MAX_BYTES: Final = 16 << 20
 """Of a file; a server reads less of it, and a folder of larger ones is a case for batch scoring."""
 EXPLANATION: Final = "explanation"
+_EXPLAINING_SECONDS: Final = 30.0
+"""For the first explanation a server imports XGBoost."""
 _INPUT: Final = TRANSFORMER_INPUTS[0]
 _SERVER_ERROR: Final = 500
 
@@ -125,6 +127,7 @@ class Asking:
         """
         names = [tensor.name for tensor in TRANSFORMER_OUTPUTS] + [EXPLANATION] * explain
         body, json_length = _request(raw, names)
+        seconds = max(self._timeout_seconds, _EXPLAINING_SECONDS) if explain else self._timeout_seconds
         begun = time.perf_counter()
         try:
             answer = self._client.post(
@@ -133,8 +136,9 @@ class Asking:
                 headers={
                     "Content-Type": "application/octet-stream",
                     INFERENCE_HEADER_LENGTH: str(json_length),
-                    TIMEOUT_MS: str(int(self._timeout_seconds * 1000)),
+                    TIMEOUT_MS: str(int(seconds * 1000)),
                 },
+                timeout=seconds,
             )
         except httpx.HTTPError as exc:
             raise ServerUnreachable(

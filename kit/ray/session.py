@@ -141,7 +141,8 @@ def _started(settings: PrivateRay, kept_logs: Path) -> Iterator[None]:
                 _node_ip_address="127.0.0.1",
                 _temp_dir=str(folder),
             )
-        except (ConnectionError, RuntimeError, OSError, ValueError) as exc:
+        except Exception as exc:
+            # Ray raises a bare Exception when one of its own processes is not there in time.
             _keep(folder, kept_logs)
             raise RayUnavailable(
                 "Ray did not start on this machine.",

@@ -56,7 +56,7 @@ def test_a_pool_stopped_in_the_middle_goes_on_and_answers_as_one_process(
             raise KeyboardInterrupt
 
     with pytest.raises(ScoringStopped, match="3 of 9 parts are done") as caught:
-        scored(rows, out, mails_1, part_rows=PART_ROWS, on_part=leave)
+        scored(rows, out, mails_1, part_rows=PART_ROWS, concurrency=1, on_part=leave)
     assert "--resume" in str(caught.value.next_step)
     written = {path.name: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
     resumed = scored(rows, out, mails_1, part_rows=PART_ROWS, resume=True)
@@ -82,7 +82,7 @@ def test_a_process_of_the_pool_that_is_killed_costs_nothing_but_time(
                 worker.kill()
                 killed.append(worker.pid)
 
-    outcome = scored(rows, tmp_path / "out", mails_1, part_rows=PART_ROWS, on_part=kill)
+    outcome = scored(rows, tmp_path / "out", mails_1, part_rows=PART_ROWS, concurrency=1, on_part=kill)
     assert killed
     assert outcome.manifest.counts["rows"] == ROWS
     assert answers(tmp_path / "out") == whole
@@ -100,7 +100,7 @@ def test_what_a_part_cannot_be_scored_for_is_the_error_of_the_whole(
         gone.unlink()
 
     with pytest.raises(Exception, match=r"2\.parquet is no readable Parquet file") as caught:
-        scored(tmp_path / "in", tmp_path / "out", mails_1, part_rows=4, planned=remove)
+        scored(tmp_path / "in", tmp_path / "out", mails_1, part_rows=4, concurrency=1, planned=remove)
     assert "of 3 parts are done" in str(caught.value)
 
 
