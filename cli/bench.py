@@ -21,8 +21,11 @@ MEASUREMENTS: Final[dict[str, str]] = {
     "extraction": "feature_repo.benchmarks:extraction",
     "lookup": "feature_repo.lookup_benchmark:lookup",
     "records": "records.benchmarks:prediction_window",
+    "batch": "serving.batch.benchmarks:batch",
     "training": "training.fit_benchmark:fit",
     "pipeline": "pipelines.benchmarks:full_run",
+    "scorer": "serving.benchmarks:scorer",
+    "triton": "serving.benchmarks:triton",
     "transformer": "serving.transformer.benchmarks:transformer",
     "promotion": "serving.promotion.benchmarks:under_load",
 }
