@@ -128,6 +128,28 @@ class ModelRegistry:
             )
         return Path(got)
 
+    def run_file(self, run_id: str, name: str, folder: Path) -> Path:
+        """Returns a copy, below `folder`, of the file `name` that was kept with a tracked run.
+
+        Raises:
+            VersionMissing: the run, or the file, is not there.
+        """
+        import mlflow
+
+        parent = name.rpartition("/")[0]
+        with translated(f"the file {name} of run {run_id}"), _without_bars():
+            kept = {found.path for found in self._client.list_artifacts(run_id, parent or None)}
+            if name not in kept:
+                raise VersionMissing(
+                    f"The tracked run {run_id} keeps no file {name}.",
+                    next_step="A version that another hand registered has none; train it with the pipeline.",
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            got = mlflow.artifacts.download_artifacts(
+                run_id=run_id, artifact_path=name, dst_path=str(folder), tracking_uri=self.uri
+            )
+        return Path(got)
+
 
 def opened(home: Home, *, timeout_seconds: float = 5, uri: str | None = None) -> ModelRegistry:
     """Returns the registry of this machine after asking it for a sign of life.
