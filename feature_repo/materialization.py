@@ -38,9 +38,7 @@ def materialize(
         Locked: another process has been writing for a minute.
         OnlineStoreUnavailable: the online store does not answer; run it again when it does.
     """
-    limits = MessageLimits(
-        store.settings.message_max_bytes, store.settings.message_max_parts, store.settings.message_max_depth
-    )
+    limits = MessageLimits.of(store.settings)
     apply(store)
     path = corpus_path(store.home)
     total = without_event = 0

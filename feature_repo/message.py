@@ -8,12 +8,13 @@ those that are): what is not read cannot leak into a feature.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 
 from feature_repo import headers as header
 from feature_repo.body import visible
 from feature_repo.defects import Defect, Defects
 from feature_repo.mime import Reader
+from feature_repo.settings import FeatureRepoSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class MessageLimits:
     max_bytes: int = 1 << 20
     max_parts: int = 100
     max_depth: int = 10
+
+    @classmethod
+    def of(cls, settings: FeatureRepoSettings) -> Self:
+        """Returns the limits of these settings."""
+        return cls(settings.message_max_bytes, settings.message_max_parts, settings.message_max_depth)
 
 
 DEFAULT_LIMITS: Final = MessageLimits()

@@ -27,6 +27,8 @@ class Request:
             "seed": self.seed,
             "trials": self.trials,
             "time_budget_seconds": float(self.time_budget_seconds or 0),
+            "objective": settings.search_objective,
+            "folds": settings.search_folds,
             "workers": self.workers,
             "evaluation_seeds": list(settings.evaluation_seeds),
         }

@@ -35,7 +35,14 @@ def build(profiled: Profiled, *, closing: bool) -> Any:
     """
 
     def tasks(
-        workload: Any, seed: Any, trials: Any, time_budget_seconds: Any, workers: Any, evaluation_seeds: Any
+        workload: Any,
+        seed: Any,
+        trials: Any,
+        time_budget_seconds: Any,
+        objective: Any,
+        folds: Any,
+        workers: Any,
+        evaluation_seeds: Any,
     ) -> None:
         done: dict[str, Any] = {}
 
@@ -59,6 +66,8 @@ def build(profiled: Profiled, *, closing: bool) -> Any:
                 seed=seed,
                 trials=trials,
                 time_budget_seconds=time_budget_seconds,
+                objective=objective,
+                folds=folds,
                 **of("features"),
             ),
         )
@@ -80,15 +89,17 @@ def build(profiled: Profiled, *, closing: bool) -> Any:
         seed: int = 0,
         trials: int = 20,
         time_budget_seconds: float = 0.0,
+        objective: str = "f1",
+        folds: int = 3,
         workers: int = 1,
         evaluation_seeds: list[int] = [0, 1, 2, 3, 4],  # noqa: B006 - kfp reads the default, nothing changes it
     ) -> None:
         if not closing:
-            tasks(workload, seed, trials, time_budget_seconds, workers, evaluation_seeds)
+            tasks(workload, seed, trials, time_budget_seconds, objective, folds, workers, evaluation_seeds)
             return
         last = close(workload=workload)
         profiled("close", last.set_display_name("close"))
         with dsl.ExitHandler(last, name="training"):
-            tasks(workload, seed, trials, time_budget_seconds, workers, evaluation_seeds)
+            tasks(workload, seed, trials, time_budget_seconds, objective, folds, workers, evaluation_seeds)
 
     return training_pipeline

@@ -15,15 +15,17 @@ _WAIT_SECONDS = 600
 @pytest.fixture(scope="session")
 def corpus_path() -> Path:
     """The folder of the normalised reference corpus; read it, never write to it."""
+    from feature_repo.settings import FeatureRepoSettings
     from training.corpus.fetch import fetch
     from training.corpus.npm import NpmSource
     from training.corpus.store import DOWNLOADS
     from training.settings import TrainingSettings
 
     folder = _CACHE / "corpus"
-    settings = TrainingSettings.load()
+    settings, reading = TrainingSettings.load(), FeatureRepoSettings.load()
     # The fetch holds a lock: the workers of pytest-xdist wait for the first, and then find it done.
-    fetch(folder, NpmSource(folder / DOWNLOADS, settings), settings, wait_seconds=_WAIT_SECONDS)
+    source = NpmSource(folder / DOWNLOADS, settings)
+    fetch(folder, source, settings, reading, wait_seconds=_WAIT_SECONDS)
     return folder
 
 

@@ -48,6 +48,7 @@ def fetch(
     Running it again is safe and quick: what is there is used, and a download that broke off goes on where it
     ended. The former corpus stays until the new one is whole.
     """
+    from feature_repo.settings import FeatureRepoSettings
     from kit.home import home
     from kit.terminal import print_json
     from training.corpus.fetch import fetch as fetched
@@ -58,7 +59,7 @@ def fetch(
     settings = TrainingSettings.load()
     folder = home().corpus
     wanted = named(source, folder / DOWNLOADS, settings, sha256=sha256, label=label)
-    manifest, unchanged = fetched(folder, wanted, settings)
+    manifest, unchanged = fetched(folder, wanted, settings, FeatureRepoSettings.load())
     answer = {
         "corpus": str(folder),
         "unchanged": unchanged,
@@ -85,12 +86,14 @@ def validate(
     Distributions are compared with those of the last corpus that passed; one that passes takes its place. The
     limits are settings: TRAINING_MIN_CLASS_SHARE, TRAINING_MAX_SHIFT and so on.
     """
+    from feature_repo.settings import FeatureRepoSettings
     from kit.home import home
     from kit.terminal import print_json, print_table
     from training.corpus.validation import validate as validated
     from training.settings import TrainingSettings
 
-    answer = validated(home().corpus, TrainingSettings.load(), accept_shift=accept_shift)
+    settings, reading = TrainingSettings.load(), FeatureRepoSettings.load()
+    answer = validated(home().corpus, settings, reading, accept_shift=accept_shift)
     if as_json:
         print_json(answer._asdict() | {"checks": [check._asdict() for check in answer.checks]})
         return
@@ -110,6 +113,8 @@ def describe(
 
     Prints tables, or JSON with --json, and always writes an HTML page with plots.
     """
+    from feature_repo.message import MessageLimits
+    from feature_repo.settings import FeatureRepoSettings
     from kit.files import write_text
     from kit.home import home
     from kit.terminal import print_json, say
@@ -120,8 +125,9 @@ def describe(
     from training.corpus.summary_tables import print_summary
 
     corpus, manifest = load(home().corpus)
-    clusters = clusters_of(corpus, home().corpus)
-    summary = summarise(corpus, manifest, clusters)
+    reading = FeatureRepoSettings.load()
+    clusters = clusters_of(corpus, home().corpus, reading)
+    summary = summarise(corpus, manifest, clusters, MessageLimits.of(reading))
     page = html or home().reports / "corpus.html"
     write_text(page, render(summary, pictures_of(corpus, clusters, summary)))
     if as_json:

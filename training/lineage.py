@@ -43,9 +43,14 @@ def lineage(
         schema_digest=contract.schema_digest,
         git_commit=git_commit(Path(__file__).parent),
         parameters=_PARAMETERS.validate_python(plain),
-        libraries={name: version(name) for name in LIBRARIES},
+        libraries=libraries(),
         run_ids=dict(run_ids or {}),
     )
+
+
+def libraries() -> dict[str, str]:
+    """Returns the version of each of `LIBRARIES` that is installed here."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 def git_commit(folder: Path) -> str:

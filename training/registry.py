@@ -41,13 +41,17 @@ class Registry(ModelRegistry):
         """Returns the id of the tracked run of pipeline run `run`: the one there is, or a new one."""
         with translated():
             experiment_id = self._experiment(experiment)
-            found = self._client.search_runs(
-                [experiment_id], filter_string=f"tags.`{RUN}` = '{run}' and tags.`{PREFIX}kind` = 'pipeline'"
-            )
-            if found:
-                return str(found[0].info.run_id)
+            found = self._found(experiment_id, run)
+            if found is not None:
+                return found
             known = {**_prefixed(tags or {}), RUN: run, f"{PREFIX}kind": "pipeline"}
             return str(self._client.create_run(experiment_id, run_name=name, tags=known).info.run_id)
+
+    def find_run(self, experiment: str, run: str) -> str | None:
+        """Returns the id of the tracked run of pipeline run `run`, or None if nothing tracked it."""
+        with translated():
+            known = self._client.get_experiment_by_name(experiment)
+            return None if known is None else self._found(known.experiment_id, run)
 
     def log_trial(
         self,
@@ -126,6 +130,11 @@ class Registry(ModelRegistry):
         with translated():
             return dict(self._client.get_run(run_id).data.metrics)
 
+    def run_state(self, run_id: str) -> str:
+        """Returns how far a run is: a `RunState`, or MLflow's word for one that has not ended."""
+        with translated():
+            return str(self._client.get_run(run_id).info.status)
+
     def run_tags(self, run_id: str) -> dict[str, str]:
         """Returns our tags of a run, without the prefix."""
         with translated():
@@ -195,6 +204,11 @@ class Registry(ModelRegistry):
                 for alias in before.aliases:
                     self._client.delete_registered_model_alias(name, alias)
         return self.version(name, version)
+
+    def _found(self, experiment_id: str, run: str) -> str | None:
+        wanted = f"tags.`{RUN}` = '{run}' and tags.`{PREFIX}kind` = 'pipeline'"
+        found = self._client.search_runs([experiment_id], filter_string=wanted)
+        return str(found[0].info.run_id) if found else None
 
     def _experiment(self, name: str) -> str:
         from mlflow.exceptions import MlflowException

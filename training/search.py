@@ -43,7 +43,9 @@ def search(
     settings: TrainingSettings,
     on_trial: OnTrial | None = None,
 ) -> SearchResult:
-    """Returns the best parameters that `plan.trials` trials found, and every trial.
+    """Returns the parameters that are taken after `plan.trials` trials, and every trial.
+
+    These are the best, or the workload's defaults if none is better beyond noise: see training/selection.py.
 
     Trials that failed in an earlier part are forgotten and tried again; finished and stopped ones count.
 
@@ -80,16 +82,20 @@ def search(
             earlier = [trial.model_copy(update={"number": number}) for number, trial in enumerate(earlier)]
             for trial in earlier:
                 journal.append(trial)
-        watch = Watch(workload, objective, plan, journal, earlier, on_trial, started)
+        watch = Watch(
+            workload, objective, plan, journal, earlier, on_trial, started, margin=settings.search_margin
+        )
         fitted = 0
         if len(earlier) < plan.trials:
             with opened(settings, log=storage / RAY_LOG) as cpus:
                 fitted = _tuned(watch, dataset, parts, settings, storage, cpus)
-        best = watch.best()
-        if best is None:
+        taken = watch.selection()
+        if taken is None:
             raise _nothing_finished(watch)
     return SearchResult(
-        best=best,
+        best=taken.trial,
+        defaults=taken.defaults,
+        noise=taken.noise,
         trials=tuple(watch.trials),
         objective=objective.name,
         maximised=objective.maximised,
@@ -104,6 +110,7 @@ def write_result(result: SearchResult, path: Path) -> None:
     plain = result.model_copy(
         update={
             "best": _plain(result.best),
+            "defaults": None if result.defaults is None else _plain(result.defaults),
             "trials": tuple(_plain(trial) for trial in result.trials),
         }
     )
@@ -119,7 +126,8 @@ def read_result(path: Path, workload: Workload) -> SearchResult:
         return trial.model_copy(update={"parameters": parameters})
 
     trials = tuple(typed(trial) for trial in result.trials)
-    return result.model_copy(update={"best": typed(result.best), "trials": trials})
+    defaults = None if result.defaults is None else typed(result.defaults)
+    return result.model_copy(update={"best": typed(result.best), "defaults": defaults, "trials": trials})
 
 
 def _tuned(

@@ -10,8 +10,9 @@ from kit.errors import OperationalError
 from training.objectives import Objective
 from training.search_journal import Journal
 from training.search_space import decoded, distributions, encoded
+from training.selection import Selection, selected
 from training.settings import TrainingSettings
-from training.trial_run import ERROR, LOSS, ROUND, ROUNDS, SECONDS, VALUE
+from training.trial_run import ERROR, LOSS, ROUND, ROUNDS, SECONDS, VALUE, VALUES
 from training.trials import Progress, SearchPlan, Trial, TrialStatus
 from training.workload import Workload
 
@@ -98,17 +99,19 @@ class Watch:
     earlier: Sequence[Trial]
     on_trial: OnTrial | None
     started: float
+    margin: float
+    """See `training.selection.selected`."""
 
     def __post_init__(self) -> None:
         self.trials = list(self.earlier)
         self.error: Exception | None = None
         """What ends the search: Tune takes an error in a callback for one of the trial, and goes on."""
 
-    def best(self) -> Trial | None:
-        """Returns the best finished trial, the earliest among equals."""
-        finished = [trial for trial in self.trials if trial.value is not None]
-        sign = 1 if self.objective.maximised else -1
-        return max(finished, key=lambda trial: sign * (trial.value or 0.0), default=None)
+    def selection(self) -> Selection | None:
+        """Returns what would be taken if no further trial ended; None if none has finished."""
+        return selected(
+            self.trials, self.workload.defaults, maximised=self.objective.maximised, margin=self.margin
+        )
 
     def ended(self, point: dict[str, Any], result: dict[str, Any], error: str | None) -> None:
         """Takes down one trial that ended; `error` is set if that must be the last one."""
@@ -127,6 +130,7 @@ class Watch:
             parameters=decoded(point, self.workload.search_space, self.workload.defaults),
             status=TrialStatus.FAILED if error else status,
             value=result.get(VALUE),
+            values=tuple(result.get(VALUES, ())),
             rounds=result.get(ROUNDS, result.get(ROUND)),
             seconds=float(result.get(SECONDS, result.get("time_total_s", 0.0))),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -135,7 +139,8 @@ class Watch:
         self.trials.append(trial)
         self.journal.append(trial)
         if self.on_trial is not None:
-            best, seconds = self.best(), time.monotonic() - self.started
+            taken, seconds = self.selection(), time.monotonic() - self.started
+            best = None if taken is None else taken.trial
             self.on_trial(trial, Progress(len(self.trials), self.plan.trials, best, seconds))
         if len(self.trials) >= _GIVE_UP_AFTER and all(
             trial.status is TrialStatus.FAILED for trial in self.trials

@@ -1,6 +1,6 @@
 """Settings of the corpus and of training (prefix `TRAINING_`)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -70,6 +70,14 @@ class TrainingSettings(Settings):
     gate_metric: Literal["f1", "accuracy", "roc_auc", "pr_auc"] = "f1"
     """What a new model must not be significantly worse in than the one in production."""
 
+    gate_seed_margin: float = Field(default=0.02, ge=0, lt=1)
+    """How far below a floor of the mean the figure on the run's own test rows may lie: one split of the
+    reference corpus moves F1 by so much. Where the interval of that figure is wider, it decides."""
+
+    gate_min_unseen_rows: int = Field(default=100, ge=10)
+    """Production is compared on the test rows that it was not fitted on, if they are at least so many
+    independent ones; otherwise on all of them, which favours it."""
+
     gate_significance: float = Field(default=0.05, gt=0, lt=0.5)
     """A loss against production with a smaller two-sided p-value is refused."""
 
@@ -84,8 +92,13 @@ class TrainingSettings(Settings):
     search_objective: str = "f1"
     """What a search makes best: f1, best_f1, roc_auc or log_loss."""
 
-    search_folds: int = Field(default=0, ge=0, le=20)
-    """0: trials are judged on the validation rows. From 2: on the mean over grouped training folds."""
+    search_folds: Literal[0] | Annotated[int, Field(ge=2, le=20)] = 3
+    """Trials are judged on the mean over so many grouped folds of the training rows, or with 0 on the
+    validation rows alone."""
+
+    search_margin: float = Field(default=1, ge=0, le=10)
+    """Standard errors over the folds by which the best trial must be ahead of the workload's defaults;
+    otherwise the defaults are taken."""
 
     search_grace_rounds: int = Field(default=100, ge=1, le=100_000)
     """Boosting rounds that every trial may take before it is compared with the others and perhaps stopped."""

@@ -16,6 +16,7 @@ from training.workload import Estimator, Labels, Parameters, RoundReport
 ROUND: Final = "round"
 LOSS: Final = "log_loss"
 VALUE: Final = "value"
+VALUES: Final = "values"
 ROUNDS: Final = "rounds"
 SECONDS: Final = "seconds"
 ERROR: Final = "error"
@@ -65,15 +66,16 @@ def _judged(parameters: Parameters, work: TrialWork) -> dict[str, Any]:
             fit_labels,
             validation=(judge, judge_labels),
             seed=work.seed,
-            # Trials are compared on their first fold: the others begin again at round 1.
-            on_round=_reporter(work.rungs) if number == 0 else None,
+            # Trials are compared on their first fold: the others begin again at round 1. The defaults are
+            # never stopped: every other trial is held against them.
+            on_round=_reporter(work.rungs) if number == 0 and parameters != work.defaults else None,
         )
         values.append(objective.value(judge_labels, fitted.probabilities(judge)))
         rounds.append(fitted.rounds)
     value = float(np.mean(values))
     if not np.isfinite(value):
         return {ERROR: f"The objective {work.objective} is {value}."}
-    return {VALUE: value, ROUNDS: round(float(np.mean(rounds)))}
+    return {VALUE: value, VALUES: values, ROUNDS: round(float(np.mean(rounds)))}
 
 
 def _reporter(rungs: frozenset[int]) -> RoundReport:

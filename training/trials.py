@@ -49,7 +49,9 @@ class Trial(BaseModel):
     parameters: dict[str, Any]
     status: TrialStatus
     value: float | None
-    """Of the objective; None unless finished."""
+    """Of the objective, the mean over the folds; None unless finished."""
+    values: tuple[float, ...] = ()
+    """Of the objective on each fold; empty unless finished."""
     rounds: int | None
     """Boosting rounds that count (the mean over folds, rounded), or the last one that was reported."""
     seconds: float
@@ -66,7 +68,7 @@ class Progress:
     ended: int
     total: int
     best: Trial | None
-    """Among the finished ones."""
+    """What would be taken if the search ended now."""
     seconds: float
     """Since the search, or this part of it, began."""
 
@@ -77,6 +79,11 @@ class SearchResult(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     best: Trial
+    """The one that is taken: see training/selection.py."""
+    defaults: Trial | None = None
+    """The workload's own point; None if its trial has not finished."""
+    noise: float | None = None
+    """What the best trial had to be ahead of the defaults by; None if the folds cannot tell."""
     trials: tuple[Trial, ...]
     """Every one that ended, those of an earlier part included."""
     objective: str
@@ -90,13 +97,13 @@ class SearchResult(BaseModel):
 
     @property
     def parameters(self) -> Parameters:
-        """The best parameters, complete."""
+        """The parameters that were taken, complete."""
         return self.best.parameters
 
     @property
     def value(self) -> float:
-        """The best value of the objective."""
-        assert self.best.value is not None, "the best trial is a finished one"  # noqa: S101
+        """The objective's value at the parameters that were taken."""
+        assert self.best.value is not None, "a trial that is taken is a finished one"  # noqa: S101
         return self.best.value
 
     def best_so_far(self) -> list[float]:

@@ -10,18 +10,20 @@ import os
 import secrets
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
 from kit.errors import OperationalError
+from kit.owned_folders import owned_folder
 
 ADDRESS: Final = "RAY_ADDRESS"
+FOLDER: Final = "sluice-ray-"
+"""What the folders of private Rays begin with; those of killed processes go with the next start."""
 _LOGGERS: Final = ("ray", "optuna")
 _CONNECT_SECONDS: Final = 5.0
 # A socket's path may have 107 bytes, and Ray needs 75 of them below its own folder.
-_SHORT: Final = "/tmp"  # noqa: S108 - the folder in it is made by mkdtemp, for this user only
+_SHORT: Final = "/tmp"  # noqa: S108 - the folder in it is for this user only
 
 _MANNERS: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -128,7 +130,7 @@ def _connected(address: str) -> Iterator[None]:
 def _started(settings: PrivateRay, kept_logs: Path) -> Iterator[None]:
     import ray
 
-    folder = Path(tempfile.mkdtemp(prefix="sluice-ray-", dir=_SHORT))
+    folder = owned_folder(FOLDER, Path(_SHORT))
     try:
         try:
             ray.init(

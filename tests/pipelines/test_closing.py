@@ -3,7 +3,9 @@
 MLflow is a real one on SQLite, and the records are SQLite as well.
 """
 
-from collections.abc import Mapping
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,17 +14,18 @@ import pytest
 from contracts.environments import Environment
 from kit.errors import OperationalError, Refused, SluiceError
 from kit.home import Home
-from pipelines import closing, local_run
+from pipelines import closing
 from pipelines.closing import NotClosed
 from pipelines.journal import Event, Failure, Kind
-from pipelines.local_run import StepFailed, Stopped, run_pipeline
+from pipelines.local_closing import close_abandoned
+from pipelines.local_run import run_pipeline
 from pipelines.request import Request
+from pipelines.run import Run, StepFailed, Stopped
 from pipelines.runs import recent_runs
 from pipelines.task import perform
 from records.model_registry import TRACKING_URI
 from records.model_versions import RegistryUnavailable
 from training import registry, run_records
-from training.registry import Registry
 from training.steps.step import Context, Figures, Step
 
 pytestmark = [
@@ -32,6 +35,7 @@ pytestmark = [
 ]
 
 NOBODY = "http://127.0.0.1:9"
+ASKED = Request(workload="iris", trials=1, seed=0, workers=1)
 DOWN = OperationalError("The store is down.", next_step="Start it.")
 
 
@@ -80,11 +84,12 @@ def row(run: str) -> dict[str, Any]:
     return found
 
 
-def tracked(home: Home, run: str) -> tuple[str, dict[str, str]]:
+def tracked(home: Home, run: str, workload: str = "any") -> tuple[str, dict[str, str]]:
     """Returns the state of the run in MLflow, and its tags."""
     tracking = registry.opened(home)
-    run_id = tracking.begin_run("any", run, run=run)
-    return str(tracking._client.get_run(run_id).info.status), tracking.run_tags(run_id)
+    run_id = tracking.find_run(workload, run)
+    assert run_id is not None
+    return tracking.run_state(run_id), tracking.run_tags(run_id)
 
 
 def accepted(home: Home, run: str, folder: Path) -> str:
@@ -105,6 +110,24 @@ def break_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.db"
     damaged.write_bytes(b"no database" * 500)
     monkeypatch.setenv("RECORDS_URL", f"sqlite+aiosqlite:///{damaged}")
+
+
+@contextlib.contextmanager
+def refusing_writes(home: Home) -> Iterator[None]:
+    """Lets MLflow's database answer questions and write nothing about runs, for the block."""
+
+    def told(script: str) -> None:
+        with contextlib.closing(sqlite3.connect(home.root / "mlflow.db")) as database:
+            database.executescript(script)
+
+    told(
+        "CREATE TRIGGER no_end BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'read only'); END;"
+        "CREATE TRIGGER no_tag BEFORE INSERT ON tags BEGIN SELECT RAISE(ABORT, 'read only'); END;"
+    )
+    try:
+        yield
+    finally:
+        told("DROP TRIGGER no_end; DROP TRIGGER no_tag;")
 
 
 def perform_and_fail(step: Step, folder: Path) -> int:
@@ -216,20 +239,14 @@ def test_what_failed_is_told_first_when_the_records_cannot_be_told(
     assert row(run)["reasons"] == ["Temporarily unavailable: The store is down."]
 
 
-def test_what_failed_is_told_first_when_mlflow_cannot_be_told(
-    home: Home, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_failed_is_told_first_when_mlflow_cannot_be_told(home: Home, run: str, tmp_path: Path) -> None:
     """The records hear of the end all the same, and another try writes it into MLflow."""
     perform_and_fail(First(workload="any"), tmp_path)
-
-    def away(*_arguments: object, **_more: object) -> None:
-        raise RegistryUnavailable("MLflow went away.")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(Registry, "end_run", away)
-        broken.setattr(Registry, "log", away)
-        with pytest.raises(NotClosed, match=r"The store is down\. This .* down: MLflow went away\."):
-            closing.close_run("any")
+    with (
+        refusing_writes(home),
+        pytest.raises(NotClosed, match=r"The store is down\. This .* down: MLflow failed"),
+    ):
+        closing.close_run("any")
     assert row(run)["status"] == "failed"
     assert tracked(home, run)[0] == "RUNNING"
     closing.close_run("any")
@@ -260,26 +277,24 @@ def test_a_local_run_raises_the_error_of_its_step_when_it_cannot_be_closed(
     """The closing error is in the same message; the other places know, and the records are told later."""
     unlucky = Failure(code="x", title="Out of luck", message="The trees would not grow.", exit_code=1)
 
-    def followed(run: local_run.Run, *_more: object) -> int:
-        run.events.append(Event(step="fit", kind=Kind.FAILED, failure=unlucky))
-        if broken == "records":
-            break_records(cut, tmp_path)
-        else:
-            cut.setattr(Registry, "end_run", away)
-        return 1
+    with monkeypatch.context() as cut, contextlib.ExitStack() as stack:
 
-    def away(*_arguments: object, **_more: object) -> None:
-        raise RegistryUnavailable("MLflow went away.")
+        def steps(run: Run, _on_event: object) -> int:
+            run.events.append(Event(step="fit", kind=Kind.FAILED, failure=unlucky))
+            if broken == "records":
+                break_records(cut, tmp_path)
+            else:
+                stack.enter_context(refusing_writes(home))
+            return 1
 
-    with monkeypatch.context() as cut:
-        # What a runner would have done takes ten seconds, and is not what is tested here.
-        cut.setattr(local_run, "_followed", followed)
         with pytest.raises(StepFailed, match=r"fit: The trees would not grow\. \(Out of luck\)") as told:
-            run_pipeline(home, Request(workload="iris", trials=1, seed=0, workers=1), lambda _event: None)
+            run_pipeline(home, ASKED, lambda _event: None, steps=steps)
     assert "The end of the run could not be written down: " in told.value.message
     latest = recent_runs(workload="iris")[0]
     assert latest["status"] == ("running" if broken == "records" else "failed")
-    local_run.close_abandoned(home)
+    assert tracked(home, latest["run"], "iris")[0] == ("FAILED" if broken == "records" else "RUNNING")
+    close_abandoned(home, registry.opened(home))
+    assert tracked(home, latest["run"], "iris")[0] == "FAILED"
     latest = recent_runs(workload="iris")[0]
     assert latest["status"] == "failed"
     assert latest["reasons"] == ["Out of luck: The trees would not grow."]
@@ -296,14 +311,13 @@ def test_a_local_run_that_was_cut_off_says_so_when_it_cannot_be_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An interrupt and an error of the command itself stay what is raised; the closing error is noted."""
-
-    def followed(*_arguments: object) -> int:
-        break_records(cut, tmp_path)
-        raise ending
-
     with monkeypatch.context() as cut:
-        cut.setattr(local_run, "_followed", followed)
+
+        def steps(_run: Run, _on_event: object) -> int:
+            break_records(cut, tmp_path)
+            raise ending
+
         with pytest.raises(raised) as told:
-            run_pipeline(home, Request(workload="iris", trials=1, seed=0, workers=1), lambda _event: None)
+            run_pipeline(home, ASKED, lambda _event: None, steps=steps)
     noted = [str(told.value), *getattr(told.value, "__notes__", ())]
     assert "The end of the run could not be written down: " in " ".join(noted)

@@ -6,18 +6,28 @@ from pathlib import Path
 import pytest
 
 from kit.home import Home
-from pipelines.local_run import REQUEST, SUMMARY, close_abandoned
+from pipelines.local_closing import close_abandoned
+from pipelines.run import REQUEST, SUMMARY
 from pipelines.runs import recent_runs
 from pipelines.task import RUNS
+from records.model_registry import TRACKING_URI
+from records.model_versions import RunState
 from records.tables.experiment_runs import RunStatus, Trigger
-from training import run_records
+from training import registry, run_records
+
+pytestmark = [
+    pytest.mark.xdist_group("mlflow"),
+    # MLflow's mapping of its tables, under SQLAlchemy 2.1.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*"),
+]
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home of its own, with records in SQLite."""
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
-    monkeypatch.delenv("RECORDS_URL", raising=False)
+    for name in ("RECORDS_URL", TRACKING_URI):
+        monkeypatch.delenv(name, raising=False)
     return Home(tmp_path)
 
 
@@ -44,13 +54,22 @@ def test_a_run_is_begun_and_ended_once(home: Home) -> None:
 
 
 def test_a_run_whose_command_was_killed_is_closed_by_the_next_one(home: Home) -> None:
-    """What has ended by itself is left as it is."""
+    """In the records and in MLflow; what has ended by itself is left as it is, and nothing is made up."""
+    tracking = registry.opened(home)
+    ids = {run: tracking.begin_run("any", run, run=run) for run in ("r1", "r2")}
     killed, ended = begun(home, "r1"), begun(home, "r2")
+    begun(home, "r3")
     run_records.finish("r2", "any", run_records.Outcome(status=RunStatus.ACCEPTED))
     (ended / SUMMARY).write_text("{}")
-    close_abandoned(home)
+    tracking.end_run(ids["r2"], RunState.FINISHED)
+    close_abandoned(home, tracking)
     by_run = {each["run"]: each for each in recent_runs(workload="any")}
     assert (by_run["r1"]["status"], by_run["r1"]["reasons"]) == ("failed", ["The command was killed."])
     assert by_run["r2"]["status"] == "accepted"
     assert json.loads((killed / SUMMARY).read_text())["status"] == "failed"
     assert (ended / SUMMARY).read_text() == "{}"
+    assert tracking.run_state(ids["r1"]) == RunState.FAILED
+    assert tracking.run_tags(ids["r1"])["outcome"] == "failed"
+    assert tracking.run_state(ids["r2"]) == RunState.FINISHED
+    assert tracking.find_run("any", "r3") is None
+    assert tracking.find_run("nothing was ever tracked here", "r1") is None

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from feature_repo.settings import FeatureRepoSettings
 from training.corpus.duplicates import Clusters, clusters_of
 from training.settings import TrainingSettings
 
@@ -50,7 +51,7 @@ def mail_folder(tmp_path: Path, mail: Mail) -> Path:
 @pytest.fixture(scope="session")
 def corpus_clusters(corpus: pa.Table, corpus_path: Path) -> Clusters:
     """The clusters of the reference corpus, by the real code and kept beside it."""
-    return clusters_of(corpus, corpus_path)
+    return clusters_of(corpus, corpus_path, FeatureRepoSettings())
 
 
 class Site:

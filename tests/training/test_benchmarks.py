@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from feature_repo.settings import FeatureRepoSettings
 from kit.home import Home
 from training.benchmarks import corpus_load
 from training.corpus.errors import CorpusMissing
@@ -11,13 +12,16 @@ from training.corpus.fetch import fetch
 from training.corpus.files import FolderSource
 from training.settings import TrainingSettings
 
+READING = FeatureRepoSettings()
+"""Limits of a message, as they are by default."""
+
 
 def test_corpus_load_is_measured_against_an_mbox_of_the_same_messages(
     mail_folder: Path, settings: TrainingSettings, tmp_path: Path
 ) -> None:
     """The figure has a value, its peer and their ratio from one run."""
     home = Home(tmp_path / "home")
-    fetch(home.corpus, FolderSource(mail_folder, None, settings), settings)
+    fetch(home.corpus, FolderSource(mail_folder, None, settings), settings, READING)
     (figure,) = corpus_load(home)
     assert figure.value > 0
     assert figure.unit == "messages/s"

@@ -51,6 +51,8 @@ def test_fetch_validate_describe_of_a_small_corpus(
     described = document(run("describe", "--json"))
     assert fetched["fingerprint"] == validated["fingerprint"] == described["fingerprint"]
     assert all(check["passed"] for check in validated["checks"])
+    monkeypatch.setenv("FEATURE_REPO_MESSAGE_MAX_PARTS", "7")
+    assert document(run("fetch", "--from", str(mail_folder), "--json"))["unchanged"] is False
     page = tmp_path / "home" / "reports" / "corpus.html"
     assert described["page"] == str(page)
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from feature_repo.message import MessageLimits
+from feature_repo.settings import FeatureRepoSettings
 from tests.training.conftest import Mail
 from training.corpus.duplicates import Clusters, clusters_of
 from training.corpus.fetch import fetch
@@ -22,6 +24,9 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> $\\frac{1}{
 HTML_TAGS = re.compile(
     r"html|head|meta|title|style|body|h[12]|p|div|span|b|i|table|thead|tbody|tr|th|td|figure|figcaption"
 )
+
+READING = FeatureRepoSettings()
+"""Limits of a message, as they are by default."""
 SVG_TAGS = re.compile(r"svg|g|path|defs|use|text|tspan|clippath|rect|metadata|rdf:rdf|(cc|dc):[a-z]+")
 
 
@@ -59,10 +64,10 @@ def hostile(tmp_path: Path, mail: Mail, settings: TrainingSettings) -> tuple[pa.
                 day=number + 1,
             )
             (folder / f"{number}.eml").write_bytes(text)
-    fetch(tmp_path / "corpus", FolderSource(root, None, settings), settings)
+    fetch(tmp_path / "corpus", FolderSource(root, None, settings), settings, READING)
     corpus, manifest = load(tmp_path / "corpus")
-    clusters = clusters_of(corpus, tmp_path / "corpus")
-    return corpus, clusters, summarise(corpus, manifest, clusters)
+    clusters = clusters_of(corpus, tmp_path / "corpus", READING)
+    return corpus, clusters, summarise(corpus, manifest, clusters, MessageLimits.of(READING))
 
 
 def test_hostile_names_stay_text_on_the_page(hostile: tuple[pa.Table, Clusters, Summary]) -> None:
@@ -110,7 +115,7 @@ def test_numbers_of_the_reference_corpus_are_right(
     corpus: pa.Table, corpus_path: Path, corpus_clusters: Clusters
 ) -> None:
     """Counts are consistent with each other and with the corpus."""
-    summary = summarise(corpus, load(corpus_path)[1], corpus_clusters)
+    summary = summarise(corpus, load(corpus_path)[1], corpus_clusters, MessageLimits.of(READING))
     assert summary.labels == {"ham": 4150, "spam": 1896}
     assert sum(count for labels in summary.groups.values() for count in labels.values()) == 6046
     assert sum(count for labels in summary.dates.months.values() for count in labels.values()) == 5978
@@ -133,7 +138,7 @@ def test_page_of_the_reference_corpus_holds_three_pictures(
     corpus: pa.Table, corpus_path: Path, corpus_clusters: Clusters
 ) -> None:
     """Self-contained, under 200 kB, in the colours of the page, and the same for the same corpus."""
-    summary = summarise(corpus, load(corpus_path)[1], corpus_clusters)
+    summary = summarise(corpus, load(corpus_path)[1], corpus_clusters, MessageLimits.of(READING))
     page = render(summary, pictures_of(corpus, corpus_clusters, summary))
     assert page.count("<svg") == 3
     assert "currentColor" in page
@@ -150,10 +155,10 @@ def test_corpus_of_one_class_without_dates_can_be_described(
     """What is absent is said, and nothing fails."""
     (tmp_path / "ham").mkdir()
     (tmp_path / "ham" / "1").write_bytes(b"Subject: x\n\n")
-    fetch(tmp_path / "corpus", FolderSource(tmp_path, None, settings), settings)
+    fetch(tmp_path / "corpus", FolderSource(tmp_path, None, settings), settings, READING)
     corpus, manifest = load(tmp_path / "corpus")
-    clusters = clusters_of(corpus, tmp_path)
-    summary = summarise(corpus, manifest, clusters)
+    clusters = clusters_of(corpus, tmp_path, READING)
+    summary = summarise(corpus, manifest, clusters, MessageLimits.of(READING))
     page = render(summary, pictures_of(corpus, clusters, summary))
     for sentence in ("No message has a date", "No message names a sender", "No message is a copy"):
         assert re.search(sentence, page)
@@ -166,3 +171,17 @@ def test_months_far_from_the_others_are_not_drawn_and_gaps_are() -> None:
     assert near_months(counts) == {"2001-12": {"ham": 300}, "2002-01": {}, "2002-02": {"ham": 300}}
     assert near_months({}) == {}
     assert near_months({"2002-02": {"ham": 1}}) == {"2002-02": {"ham": 1}}
+
+
+def test_subjects_of_copies_are_read_within_the_limits(tmp_path: Path, settings: TrainingSettings) -> None:
+    """A subject that stands beyond the first bytes of a message is not shown."""
+    (tmp_path / "ham").mkdir()
+    for name in "ab":
+        text = f"X-Long: {'x' * 1100}{name}\nSubject: seen\n\nthe same words in both"
+        (tmp_path / "ham" / name).write_text(text)
+    fetch(tmp_path / "corpus", FolderSource(tmp_path, None, settings), settings, READING)
+    corpus, manifest = load(tmp_path / "corpus")
+    clusters = clusters_of(corpus, tmp_path, READING)
+    for most, subject in ((4096, "seen"), (1024, "")):
+        summary = summarise(corpus, manifest, clusters, MessageLimits(max_bytes=most))
+        assert [copies.subject for copies in summary.duplicates.largest] == [subject]

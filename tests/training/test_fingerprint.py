@@ -5,6 +5,7 @@ import random
 import pyarrow as pa
 import pytest
 
+from feature_repo.message import MessageLimits
 from training.corpus.fingerprint import fingerprint
 from training.corpus.found import Found
 from training.corpus.rows import normalise
@@ -17,7 +18,7 @@ FOUND = [
 
 def rows(found: list[Found]) -> pa.Table:
     """Returns the normalised rows."""
-    return normalise(found, max_bytes=1000).kept
+    return normalise(found, max_bytes=1000, limits=MessageLimits()).kept
 
 
 def test_order_of_rows_does_not_matter(corpus: pa.Table) -> None:

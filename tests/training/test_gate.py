@@ -9,13 +9,16 @@ import pytest
 from tests.training.regression_workload import SETTINGS, dataset, workload
 from training.evaluation.evaluation import Evaluated, evaluate
 from training.evaluation.predictions import Predictions
+from training.evaluation.results import Estimate
 from training.gate import Decision, Evidence, Finding, Limits, Production, decide, limits_of
 from training.settings import TrainingSettings
 
 LIMITS = Limits(
     floors={"f1": 0.7},
+    seed_margin=0.02,
     metric="f1",
     significance=0.05,
+    min_unseen=30,
     max_seconds_per_row=0.001,
     max_bundle_bytes=1000,
     resamples=300,
@@ -51,6 +54,11 @@ def broken_rules(decision: Decision) -> list[str]:
     return [reason.rule for reason in decision.reasons if not reason.passed]
 
 
+def sentence_on_production(decision: Decision) -> str:
+    """Returns what the comparison with production found."""
+    return next(each.sentence for each in decision.reasons if each.rule == "no loss against production")
+
+
 def worsened(predictions: Predictions, rows: int) -> Predictions:
     """Returns answers that are turned round on the first `rows` rows that were right."""
     right = (predictions.probabilities[:, 1] >= (predictions.threshold or 0)) == (predictions.labels == 1)
@@ -65,8 +73,8 @@ def test_a_model_that_keeps_every_rule_is_accepted_with_a_sentence_for_each(evid
     decision = decide(evidence, LIMITS)
     assert decision.accepted
     assert [reason.rule for reason in decision.reasons] == [
-        "floor", "no loss against production", "certificate", "schema digest", "data validation",
-        "latency per row", "bundle size",
+        "floor", "floor on the run's seed", "no loss against production", "certificate", "schema digest",
+        "data validation", "latency per row", "bundle size",
     ]  # fmt: skip
     assert all(reason.sentence.endswith(".") for reason in decision.reasons)
     assert Decision.model_validate_json(decision.model_dump_json()) == decision
@@ -79,6 +87,25 @@ def test_floor_is_on_the_mean_over_the_seeds(evidence: Evidence, above: float, b
     decision = decide(evidence, replace(LIMITS, floors={"f1": mean + above}))
     assert broken_rules(decision) == broken
     assert "mean over 3 seeds" in decision.reasons[0].sentence
+
+
+@pytest.mark.parametrize(("above", "broken"), [(-1e-9, []), (1e-9, ["floor on the run's seed"])])
+@pytest.mark.parametrize("by_interval", [False, True])
+def test_the_run_s_own_seed_has_a_floor_with_a_margin(
+    evidence: Evidence, above: float, broken: list[str], by_interval: bool
+) -> None:
+    """A margin for what one split moves, or the end of its interval: what reaches further decides."""
+    found = evidence.evaluation.figures["f1"]
+    value, high = found.value or 0, found.high or 0
+    assert value < high < value + 0.5
+    margin = 0.0 if by_interval else 0.5
+    floor = (high if by_interval else value + margin) + above
+    record = evidence.evaluation.record
+    good = record.model_copy(update={"means": {**record.means, "f1": Estimate(value=floor)}})
+    made = replace(evidence, evaluation=evidence.evaluation.model_copy(update={"record": good}))
+    decision = decide(made, replace(LIMITS, floors={"f1": floor}, seed_margin=margin))
+    assert broken_rules(decision) == broken
+    assert "test rows of seed 1" in decision.reasons[1].sentence
 
 
 @pytest.mark.parametrize(("above", "broken"), [(0.0, []), (1e-9, ["slice floor"])])
@@ -124,7 +151,7 @@ def test_a_significant_loss_is_refused_and_an_insignificant_one_is_not(evidence:
 def test_significance_decides_on_both_sides_of_the_p_value(evidence: Evidence) -> None:
     """The same loss passes at a level equal to its p-value and fails at the next higher one."""
     worse = replace(evidence, predictions=worsened(evidence.predictions, 4))
-    sentence = decide(worse, LIMITS).reasons[1].sentence
+    sentence = sentence_on_production(decide(worse, LIMITS))
     p_value = float(sentence.split("p = ")[1].split(")")[0])
     assert 0.001 < p_value < 0.9
     assert decide(worse, replace(LIMITS, significance=p_value - 0.001)).accepted
@@ -135,7 +162,43 @@ def test_without_production_nothing_can_be_lost(evidence: Evidence) -> None:
     """The first model of all passes this rule."""
     decision = decide(replace(evidence, production=None), LIMITS)
     assert decision.accepted
-    assert "No model is in production" in decision.reasons[1].sentence
+    assert "No model is in production" in sentence_on_production(decision)
+
+
+def test_production_is_compared_on_the_rows_that_it_was_not_fitted_on(evidence: Evidence) -> None:
+    """On the others it is too good; here it is right on all of them, and as the candidate elsewhere."""
+    answers = evidence.predictions
+    seen = np.arange(len(answers)) % 2 == 0
+    knows = answers.probabilities.copy()
+    knows[seen] = np.eye(2)[answers.labels[seen]]
+    production = Production("7", replace(answers, probabilities=knows), seen)
+    least = len(np.unique(answers.groups[~seen]))
+    decision = decide(replace(evidence, production=production), replace(LIMITS, min_unseen=least))
+    assert decision.accepted
+    sentence = sentence_on_production(decision)
+    assert f"the {int((~seen).sum())} of {len(seen)} test rows that it was not fitted on" in sentence
+    assert "is +0.0000" in sentence
+    few = decide(replace(evidence, production=production), replace(LIMITS, min_unseen=least + 1))
+    assert f"{int(seen.sum())} of {len(seen)} of which it was fitted on" in sentence_on_production(few)
+    assert "is -0." in sentence_on_production(few)
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"), [(None, "may have been fitted on some"), (False, "none of which it was fitted on")]
+)
+def test_it_is_said_what_production_has_seen(evidence: Evidence, seen: bool | None, words: str) -> None:
+    """A version that was registered without its rows, and one of the same split."""
+    mask = None if seen is None else np.zeros(len(evidence.predictions), dtype=np.bool_)
+    decision = decide(replace(evidence, production=Production("7", evidence.predictions, mask)), LIMITS)
+    assert decision.accepted
+    assert words in sentence_on_production(decision)
+
+
+def test_production_with_other_inputs_refuses_with_the_way_out(evidence: Evidence) -> None:
+    """It cannot be asked, so nothing shows that nothing is lost."""
+    decision = decide(replace(evidence, production=Production("7", None)), LIMITS)
+    assert broken_rules(decision) == ["no loss against production"]
+    assert "another name" in decision.refusals[0]
 
 
 def test_production_on_other_rows_is_no_comparison(evidence: Evidence) -> None:
@@ -176,7 +239,7 @@ def test_one_broken_rule_refuses_and_is_the_only_reason(
     """The other rules are still judged, and each has its sentence."""
     decision = decide(replace(evidence, **change), LIMITS)
     assert broken_rules(decision) == [rule]
-    assert len(decision.reasons) == 7
+    assert len(decision.reasons) == 8
 
 
 def test_the_sentence_of_another_judge_is_kept(evidence: Evidence) -> None:

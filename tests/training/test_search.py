@@ -75,12 +75,13 @@ def test_a_search_returns_the_best_of_all_its_trials(found: Found) -> None:
     assert result.best_so_far()[-1] == result.value
 
 
-def test_the_defaults_are_always_tried(found: Found) -> None:
-    """What a workload calls a good point is a trial; which of two that run together ends first is chance."""
+def test_the_defaults_are_always_tried_and_never_stopped(found: Found) -> None:
+    """Every other trial is held against them; which of two that run together ends first is chance."""
     result, _, _ = found
-    assert {"learning_rate": 0.3, "max_depth": 3, "steps": (1,), "rounds": 12} in [
-        trial.parameters for trial in result.trials
-    ]
+    assert result.defaults in result.trials
+    assert result.defaults is not None
+    assert result.defaults.parameters == workload(None).defaults
+    assert result.defaults.status is TrialStatus.FINISHED
 
 
 def test_each_distinct_featuriser_is_fitted_once(found: Found) -> None:
@@ -172,17 +173,28 @@ def test_a_line_cut_off_by_a_kill_is_dropped_and_its_trial_run_again(
 def test_grouped_folds_are_averaged_and_leave_the_validation_rows_alone(
     ray_session: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Three folds make three featurisers and three fits for each trial; the terminal stays empty."""
+    """Three folds make three fits for each trial; the terminal stays empty.
+
+    No trial is ten standard errors ahead of the defaults, so that they are taken.
+    """
+    made = workload(CentroidEstimator(tmp_path / "marks"))
     result = search(
-        workload(CentroidEstimator(tmp_path / "marks")),
+        made,
         dataset(),
         split(1),
-        SearchPlan(trials=1, seed=1, folds=3),
+        SearchPlan(trials=3, seed=1, folds=3),
         storage=tmp_path / "s",
-        settings=SETTINGS,
+        settings=SETTINGS.model_copy(update={"search_margin": 10}),
     )
-    assert len(marks(tmp_path, "fit")) == 3
-    assert result.featurisers == 3
+    assert len(marks(tmp_path, "fit")) == 9
+    assert result.featurisers == len(marks(tmp_path, "featuriser"))
+    assert result.best == result.defaults
+    assert result.parameters == made.defaults
+    assert [len(trial.values) for trial in result.trials] == [3, 3, 3]
+    assert result.value == pytest.approx(sum(result.best.values) / 3)
+    assert result.noise is not None
+    write_result(result, tmp_path / "search.json")
+    assert read_result(tmp_path / "search.json", made) == result
     assert capfd.readouterr() == ("", "")
     assert (tmp_path / "s" / "ray.log").exists()
     parts = folds(dataset(), split(1), count=3, seed=1)

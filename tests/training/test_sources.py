@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.labels import Label
+from feature_repo.settings import FeatureRepoSettings
 from kit.errors import UsageError
 from tests.training.conftest import Site
 from training.corpus.errors import DigestMismatch, NothingKept, SourceUnknown
@@ -16,6 +17,9 @@ from training.corpus.sources import named
 from training.corpus.store import DOWNLOADS
 from training.settings import TrainingSettings
 
+READING = FeatureRepoSettings()
+"""Limits of a message, as they are by default."""
+
 CSV = b"raw,label\nA: b,ham\nA: c,spam\n"
 MBOX = b"From a@b Sat Oct  5 17:23:18 2002\nA: b\n\nFrom a@b Sat Oct  5 17:23:18 2002\nA: c\n"
 
@@ -23,7 +27,7 @@ MBOX = b"From a@b Sat Oct  5 17:23:18 2002\nA: b\n\nFrom a@b Sat Oct  5 17:23:18
 def kept(location: str, folder: Path, settings: TrainingSettings, **options: object) -> dict[str, int]:
     """Returns how many messages of each class come from `location`."""
     source = named(location, folder / "downloads", settings, **options)  # type: ignore[arg-type]
-    return fetch(folder / "corpus", source, settings).manifest.counts.labels
+    return fetch(folder / "corpus", source, settings, READING).manifest.counts.labels
 
 
 def test_every_kind_of_local_source_is_told_by_its_content(

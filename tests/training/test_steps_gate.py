@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from contracts.environments import Environment
+from kit import bundle
 from kit.home import Home
 from records.model_versions import Standing
 from training import registry, workloads
+from training.bundle import write as written
 from training.registry import Registry
 from training.search import write_result
 from training.steps import fit
@@ -59,19 +61,19 @@ class Runs:
         step.run(inputs, output, Context(self.home, run))
         return output
 
-    def bundle(self, run: str, *, wrong: bool) -> dict[str, Path]:
+    def bundle(self, run: str, *, wrong: bool = False, seed: int = SEED) -> dict[str, Path]:
         """Returns the outputs of a run up to its bundle; a `wrong` one takes each flower for the next."""
         load = self.step(Load(workload=WORKLOAD), run)
         validate = self.step(Validate(workload=WORKLOAD), run, load=load)
         features = self.step(
-            Features(workload=WORKLOAD, seed=SEED, evaluation_seeds=SEEDS), run, validate=validate
+            Features(workload=WORKLOAD, seed=seed, evaluation_seeds=SEEDS), run, validate=validate
         )
-        fitted = self._fitted(run, wrong=wrong)
+        fitted = self._fitted(run, wrong=wrong, seed=seed)
         evaluate = self.step(
-            Evaluate(workload=WORKLOAD, seed=SEED, evaluation_seeds=SEEDS), run, features=features, fit=fitted
+            Evaluate(workload=WORKLOAD, seed=seed, evaluation_seeds=SEEDS), run, features=features, fit=fitted
         )
         export = self.step(
-            Export(workload=WORKLOAD, seed=SEED), run, features=features, fit=fitted, evaluate=evaluate
+            Export(workload=WORKLOAD, seed=seed), run, features=features, fit=fitted, evaluate=evaluate
         )
         return {"features": features, "fit": fitted, "evaluate": evaluate, "export": export}
 
@@ -93,15 +95,15 @@ class Runs:
         found = json.loads((self.root / run / "gate" / DECISION).read_text(encoding="utf-8"))
         return {reason["rule"]: (reason["passed"], reason["sentence"]) for reason in found["reasons"]}
 
-    def _fitted(self, run: str, *, wrong: bool) -> Path:
+    def _fitted(self, run: str, *, wrong: bool, seed: int) -> Path:
         workload = workloads.find(WORKLOAD)
         dataset = workload.load(self.home)
         parameters = {**workload.defaults, "n_estimators": 20}
-        train = dataset.rows.take(dataset.split(SEED).train)
+        train = dataset.rows.take(dataset.split(seed).train)
         featuriser = workload.estimator.fit_featuriser(parameters, train)
         labels = (train.labels + 1) % len(workload.contract.classes) if wrong else train.labels
         model = workload.estimator.fit(
-            parameters, featuriser.matrix(train.inputs), np.asarray(labels), seed=SEED
+            parameters, featuriser.matrix(train.inputs), np.asarray(labels), seed=seed
         )
         output = self.root / run / fit.Fit.name
         (output / MODEL).mkdir(parents=True)
@@ -129,6 +131,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         for name in [name for name in os.environ if name.startswith(("TRAINING_", "MLFLOW_TRACKING"))]:
             patched.delenv(name)
         patched.setenv("TRAINING_BOOTSTRAP_RESAMPLES", "200")
+        # The floor on the run's own seed has tests of its own; here production decides.
+        patched.setenv("TRAINING_GATE_SEED_MARGIN", "0.9")
         # How fast a row is answered depends on what else this machine does.
         patched.setenv("TRAINING_GATE_MAX_ROW_SECONDS", "1")
         yield Runs(tmp_path_factory.mktemp("gate"))
@@ -154,7 +158,10 @@ def test_a_candidate_that_is_significantly_worse_than_production_is_refused(
     with pytest.raises(VersionRefused) as refused:
         runs.judge("worse", runs.bundle("bad", wrong=True))
     (reason,) = refused.value.reasons
-    assert f"production's version {before.version} on the same test rows is -" in reason
+    what = (
+        f"production's version {before.version} on the same test rows, none of which it was fitted on, is -"
+    )
+    assert what in reason
     assert "a significant loss" in reason
     assert [rule for rule, (passed, _) in runs.decision("worse").items() if not passed] == [RULE]
     latest = runs.tracking.versions(WORKLOAD)[0]
@@ -170,3 +177,52 @@ def test_a_candidate_that_is_as_good_as_production_is_accepted(runs: Runs, good:
     assert "no significant loss" in sentence
     assert "+0.0000" in sentence
     assert runs.tracking.version(WORKLOAD, version).standing is Standing.ELIGIBLE
+
+
+def test_production_of_another_seed_is_not_judged_on_what_it_learnt(
+    runs: Runs, good: dict[str, Path]
+) -> None:
+    """Its training rows are known from its run; copies of them count as seen too."""
+    assert good
+    whole = workloads.find(WORKLOAD).load(runs.home)
+    learnt = {whole.groups[row] for row in whole.split(SEED).train}
+    test = whole.split(3).test
+    seen = sum(whole.groups[row] in learnt for row in test)
+    assert 0 < seen < len(test)
+    made = runs.bundle("other-seed", seed=3)
+    runs.judge("other", made)
+    _, sentence = runs.decision("other")[RULE]
+    assert f"the same test rows, {seen} of {len(test)} of which it was fitted on" in sentence
+
+
+def test_a_candidate_with_other_inputs_than_production_is_refused_and_judged(
+    runs: Runs, good: dict[str, Path], tmp_path: Path
+) -> None:
+    """The version does not stay without a verdict."""
+    before = runs.tracking.pointed(WORKLOAD, Environment.PRODUCTION)
+    assert before is not None
+    former = bundle.load(good["export"] / "bundle")
+    (taken,) = former.contract.inputs
+    other = former.contract.model_copy(
+        update={"inputs": (taken.model_copy(update={"name": "other"}),), "files": {}}
+    )
+    made = written(
+        tmp_path / "other",
+        other,
+        model=former.model.read_bytes(),
+        reference=former.reference(),
+        parity=former.parity,
+    )
+    run_id = runs.tracking.begin_run(WORKLOAD, "inputs", run="inputs")
+    serving = runs.tracking.register(WORKLOAD, made.folder, digest=made.digest, run_id=run_id)
+    runs.tracking.judge(WORKLOAD, serving.version, accepted=True, reasons=["by hand"])
+    runs.tracking.point(WORKLOAD, Environment.PRODUCTION, serving.version)
+    try:
+        with pytest.raises(VersionRefused) as refused:
+            runs.judge("candidate", good)
+    finally:
+        runs.tracking.point(WORKLOAD, Environment.PRODUCTION, before.version)
+    (reason,) = refused.value.reasons
+    assert "takes other inputs" in reason
+    latest = runs.tracking.versions(WORKLOAD)[0]
+    assert (latest.standing, latest.reasons) == (Standing.REFUSED, (reason,))

@@ -1,11 +1,16 @@
 """What a step wrote is known by its content, and is taken again only if nothing of it changed."""
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+import training
 from kit.home import Home
 from training.steps import outputs
 from training.steps.outputs import OutputDamaged
@@ -91,3 +96,66 @@ def test_an_output_without_a_seal_is_no_output(tmp_path: Path) -> None:
     (tmp_path / "a" / "word.txt").write_text("half")
     with pytest.raises(OutputDamaged, match="no finished output"):
         outputs.verified(tmp_path / "a")
+
+
+KEYS = (
+    "from training.steps.evaluate import Evaluate\n"
+    "from training.steps.outputs import key_of\n"
+    "from training.steps.search import Search\n"
+    "for step in (\n"
+    "    Search(workload='iris', seed=0, trials=1),\n"
+    "    Search(workload='spam-detector', seed=0, trials=1),\n"
+    "    Evaluate(workload='iris', seed=0, evaluation_seeds=(0, 1)),\n"
+    "):\n"
+    "    print(key_of(step, {}))\n"
+)
+
+
+class Code:
+    """A copy of the packages that steps are made of, and the keys that it gives."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for package in ("contracts", "kit", "records", "feature_repo", "training"):
+            shutil.copytree(Path(training.__path__[0]).parent / package, folder / package)
+        self.before = self._keys()
+
+    def changed_by(self, file: str) -> list[bool]:
+        """Returns which keys change with one more line in `file`, which is taken away again."""
+        source = (self.folder / file).read_bytes()
+        (self.folder / file).write_bytes(source + b"\n")
+        try:
+            return [one != other for one, other in zip(self.before, self._keys(), strict=True)]
+        finally:
+            (self.folder / file).write_bytes(source)
+
+    def _keys(self) -> list[str]:
+        done = subprocess.run(
+            (sys.executable, "-c", KEYS),
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(self.folder)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Code:
+    """The copy, made once."""
+    return Code(tmp_path_factory.mktemp("code"))
+
+
+@pytest.mark.parametrize(
+    ("file", "changed"),
+    [
+        ("training/selection.py", [True, True, True]),  # imported by what the step imports
+        ("training/estimators/terms.py", [False, True, False]),  # of one workload alone
+        ("training/report/page.html.j2", [False, False, True]),  # no Python
+        ("training/steps/stage.py", [False, False, False]),  # of a later step
+    ],
+)
+def test_changed_code_has_another_key_where_it_has_a_say(code: Code, file: str, changed: list[bool]) -> None:
+    """`--from-step` never takes the output of other code; what a step does not use changes nothing."""
+    assert code.changed_by(file) == changed

@@ -6,6 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from feature_repo.message import MessageLimits
+from feature_repo.settings import FeatureRepoSettings
 from kit.errors import ExitCode
 from tests.training.conftest import Mail
 from training.corpus import shift
@@ -19,13 +21,16 @@ from training.corpus.summary import Dates, Duplicates, Summary
 from training.corpus.validation import Unfit, broken_rules, checks_of, validate
 from training.settings import TrainingSettings
 
+READING = FeatureRepoSettings()
+"""Limits of a message, as they are by default."""
+
 SPELLED = str.maketrans("0123456789", "abcdefghij")
 
 
 def rows(mail: Mail, count: int = 4) -> pa.Table:
     """Returns a small sound corpus."""
     found = [Found(mail(body=f"number {number}"), "ham", "g", "") for number in range(count)]
-    return normalise(found, max_bytes=10_000).kept
+    return normalise(found, max_bytes=10_000, limits=MessageLimits()).kept
 
 
 def summary(**changes: Any) -> Summary:
@@ -134,7 +139,7 @@ def fetched(
             # Digits become placeholders in the text of a model, and would make copies of all: spell them.
             words = " ".join(f"{label}{number}x{word}".translate(SPELLED) for word in range(length))
             (source / label / str(number)).write_bytes(mail(body=words))
-    fetch(folder / "corpus", FolderSource(source, None, settings), settings)
+    fetch(folder / "corpus", FolderSource(source, None, settings), settings, READING)
     return folder / "corpus"
 
 
@@ -147,8 +152,8 @@ def lenient(settings: TrainingSettings) -> TrainingSettings:
 def test_sound_corpus_passes_and_is_remembered(tmp_path: Path, mail: Mail, lenient: TrainingSettings) -> None:
     """The next one is compared with it, and an equal one has not moved at all."""
     folder = fetched(tmp_path, mail, lenient, ham=30, spam=20)
-    assert all(check.passed for check in validate(folder, lenient).checks)
-    again = {check.name: check.sentence for check in validate(folder, lenient).checks}
+    assert all(check.passed for check in validate(folder, lenient, READING).checks)
+    again = {check.name: check.sentence for check in validate(folder, lenient, READING).checks}
     assert "index of 0.000" in again["shift of label"]
     profile = shift.accepted(folder)
     assert profile is not None
@@ -160,10 +165,10 @@ def test_moved_corpus_is_refused_with_exit_3_and_not_remembered(
 ) -> None:
     """Longer messages and another balance: each is a reason; the reference stays the accepted one."""
     folder = fetched(tmp_path, mail, lenient, ham=30, spam=20)
-    validate(folder, lenient)
+    validate(folder, lenient, READING)
     fetched(tmp_path, mail, lenient, ham=10, spam=40, length=300)
     with pytest.raises(Unfit) as caught:
-        validate(folder, lenient)
+        validate(folder, lenient, READING)
     assert caught.value.exit_code is ExitCode.REFUSED
     told = " ".join(caught.value.reasons)
     for name in ("label", "bytes", "tokens"):
@@ -179,10 +184,10 @@ def test_meant_change_is_accepted_and_becomes_the_reference(
 ) -> None:
     """After --accept-shift the same corpus passes by itself."""
     folder = fetched(tmp_path, mail, lenient, ham=30, spam=20)
-    validate(folder, lenient)
+    validate(folder, lenient, READING)
     fetched(tmp_path, mail, lenient, ham=10, spam=40)
-    assert all(check.passed for check in validate(folder, lenient, accept_shift=True).checks)
-    validate(folder, lenient)
+    assert all(check.passed for check in validate(folder, lenient, READING, accept_shift=True).checks)
+    validate(folder, lenient, READING)
 
 
 def test_meant_change_does_not_excuse_another_fault(
@@ -191,7 +196,7 @@ def test_meant_change_does_not_excuse_another_fault(
     """One class only stays refused."""
     folder = fetched(tmp_path, mail, lenient, ham=30, spam=0)
     with pytest.raises(Unfit, match="not fit") as caught:
-        validate(folder, lenient, accept_shift=True)
+        validate(folder, lenient, READING, accept_shift=True)
     assert "0.0% of the messages are spam" in caught.value.reasons[0]
     assert shift.accepted(folder) is None
 
@@ -210,9 +215,9 @@ def test_absent_corpus_and_damaged_memory_say_what_to_do(
 ) -> None:
     """Fetch first; delete what cannot be read."""
     with pytest.raises(CorpusMissing) as missing:
-        validate(tmp_path / "nowhere", lenient)
+        validate(tmp_path / "nowhere", lenient, READING)
     assert missing.value.next_step == "Run: sluice data fetch"
     folder = fetched(tmp_path, mail, lenient, ham=30, spam=20)
     (folder / shift.ACCEPTED).write_text("{")
     with pytest.raises(SourceUnreadable, match="damaged"):
-        validate(folder, lenient)
+        validate(folder, lenient, READING)

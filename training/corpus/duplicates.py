@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from datasketch import MinHash, MinHashLSH
 
 from contracts.corpus import RAW, SHA256
-from feature_repo.message import parse
+from feature_repo.message import MessageLimits, parse
 from feature_repo.message_features import extract
+from feature_repo.settings import FeatureRepoSettings
 from kit.files import locked, replaced
 from kit.terminal import tracked
 from training.corpus.code import reader_digest
@@ -48,18 +49,21 @@ class Clusters(NamedTuple):
     token_counts: list[int]
 
 
-def clusters_of(corpus: pa.Table, folder: Path) -> Clusters:
-    """Returns the clusters of `corpus`, kept in `folder` under the data fingerprint for the next time.
+def clusters_of(corpus: pa.Table, folder: Path, reading: FeatureRepoSettings) -> Clusters:
+    """Returns the clusters of `corpus`, kept in `folder` for as long as corpus, code and limits stay.
+
+    `reading` says how much of a message is read, and how many tokens of it are kept.
 
     Extraction and comparison take about 2 ms a message; reading them again takes milliseconds.
     """
-    key = f"{VERSION}:{reader_digest()}:{fingerprint(corpus)}"
+    limits, most = MessageLimits.of(reading), reading.message_max_tokens
+    key = f"{VERSION}:{reader_digest()}:{fingerprint(corpus)}:{limits}:{most}"
     path = folder / "clusters.parquet"
     with locked(folder / ".clusters.lock", what="Clustering", timeout_seconds=_WAIT_SECONDS):
         known = _read(path, key)
         if known is None:
             raws = tracked(corpus[RAW].to_pylist(), "Extracting text", corpus.num_rows)
-            texts = [extract(parse(raw)).text for raw in raws]
+            texts = [extract(parse(raw, limits), max_tokens=most).text for raw in raws]
             names = cluster(corpus[SHA256].to_pylist(), texts)
             known = pa.table(
                 {

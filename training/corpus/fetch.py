@@ -3,11 +3,14 @@
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from contracts.corpus import GROUP, LABEL
+from feature_repo.message import MessageLimits
+from feature_repo.settings import FeatureRepoSettings
 from kit.files import locked
 from training.corpus import store
 from training.corpus.code import reader_digest
@@ -37,8 +40,17 @@ class Fetched(NamedTuple):
     unchanged: bool
 
 
-def fetch(folder: Path, source: Source, settings: TrainingSettings, *, wait_seconds: float = 0) -> Fetched:
+def fetch(
+    folder: Path,
+    source: Source,
+    settings: TrainingSettings,
+    reading: FeatureRepoSettings,
+    *,
+    wait_seconds: float = 0,
+) -> Fetched:
     """Returns the manifest of the corpus of `source` in `folder`, and fetches it unless it is there whole.
+
+    `reading` says how much of each message is read for its date and sender.
 
     Raises:
         Locked: another process fetches into `folder` for longer than `wait_seconds`.
@@ -47,15 +59,17 @@ def fetch(folder: Path, source: Source, settings: TrainingSettings, *, wait_seco
     """
     with locked(folder / store.LOCK, what=f"A fetch into {folder}", timeout_seconds=wait_seconds):
         _sweep(folder / store.DOWNLOADS)
+        limits = MessageLimits.of(reading)
         request: dict[str, Any] = source.identity() | {
             "message_max_bytes": settings.message_max_bytes,
             "reader": reader_digest(),
+            "limits": asdict(limits),
         }
         present = store.whole(folder)
         if present is not None and present.request == request:
             return Fetched(present, unchanged=True)
         try:
-            manifest = _made(folder, source, request, settings)
+            manifest = _made(folder, source, request, settings.message_max_bytes, limits)
         except OSError as exc:
             raise FetchFailed(
                 f"A file could not be read or written: {exc.strerror or type(exc).__name__}.",
@@ -65,9 +79,9 @@ def fetch(folder: Path, source: Source, settings: TrainingSettings, *, wait_seco
 
 
 def _made(
-    folder: Path, source: Source, request: dict[str, Any], settings: TrainingSettings
+    folder: Path, source: Source, request: dict[str, Any], max_bytes: int, limits: MessageLimits
 ) -> store.Manifest:
-    result = normalise(source.entries(), max_bytes=settings.message_max_bytes)
+    result = normalise(source.entries(), max_bytes=max_bytes, limits=limits)
     if result.kept.num_rows == 0:
         raise NothingKept(
             f"None of {result.read} entries is a labelled message: {_told(result.reasons)}.",

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from contracts import corpus as column
-from feature_repo.message import parse
+from feature_repo.message import MessageLimits, parse
 from kit.terminal import tracked
 from training.corpus.found import Found, Reason, reason_against
 
@@ -59,11 +59,11 @@ class Normalised(NamedTuple):
         return dict(sorted(Counter(self.quarantined["reason"].to_pylist()).items()))
 
 
-def normalise(entries: Iterable[Found], *, max_bytes: int) -> Normalised:
+def normalise(entries: Iterable[Found], *, max_bytes: int, limits: MessageLimits) -> Normalised:
     """Returns what `entries` come to; both tables are in an order that does not depend on theirs.
 
     The same bytes are kept once, in the first group by name, and their repetitions are counted. If they came
-    under both labels, all copies go to quarantine.
+    under both labels, all copies go to quarantine. Dates and senders are read within `limits`.
     """
     candidates: dict[str, list[Found]] = {}
     quarantined: list[tuple[Reason, Found]] = []
@@ -80,7 +80,8 @@ def normalise(entries: Iterable[Found], *, max_bytes: int) -> Normalised:
             quarantined += [(Reason.CONFLICTING_LABELS, copy) for copy in copies]
             continue
         repeated += len(copies) - 1
-        kept.append(_row(identity, min(copies, key=lambda copy: (copy.group, copy.where))))
+        first = min(copies, key=lambda copy: (copy.group, copy.where))
+        kept.append(_row(identity, first, limits))
     return Normalised(
         pa.Table.from_pylist(kept, schema=SCHEMA),
         pa.Table.from_pylist(
@@ -91,8 +92,8 @@ def normalise(entries: Iterable[Found], *, max_bytes: int) -> Normalised:
     )
 
 
-def _row(identity: str, found: Found) -> dict[str, object]:
-    message = parse(found.raw)
+def _row(identity: str, found: Found, limits: MessageLimits) -> dict[str, object]:
+    message = parse(found.raw, limits)
     return {
         column.SHA256: identity,
         column.RAW: found.raw,

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from contracts.corpus import DATE, GROUP, LABEL, RAW, SENDER_DOMAIN, SHA256
 from contracts.labels import Label
-from feature_repo.message import parse
+from feature_repo.message import MessageLimits, parse
 from training.corpus.duplicates import Clusters
 from training.corpus.store import Counts, Manifest
 
@@ -86,8 +85,8 @@ class Summary(Frozen):
         return self.labels.get(label, 0) / self.messages
 
 
-def summarise(corpus: pa.Table, manifest: Manifest, clusters: Clusters) -> Summary:
-    """Returns the numbers of a corpus with at least one row."""
+def summarise(corpus: pa.Table, manifest: Manifest, clusters: Clusters, limits: MessageLimits) -> Summary:
+    """Returns the numbers of a corpus with at least one row, whose messages are read within `limits`."""
     labels = corpus[LABEL].to_pylist()
     sizes = [len(raw) for raw in corpus[RAW].to_pylist()]
     return Summary(
@@ -100,23 +99,10 @@ def summarise(corpus: pa.Table, manifest: Manifest, clusters: Clusters) -> Summa
         bytes=_quantiles(sizes, labels),
         tokens=_quantiles(clusters.token_counts, labels),
         empty_texts=sum(count == 0 for count in clusters.token_counts),
-        duplicates=_duplicates(corpus, clusters),
+        duplicates=_duplicates(corpus, clusters, limits),
         sender_domains=len(set(corpus[SENDER_DOMAIN].to_pylist()) - {""}),
         top_domains=_top_domains(corpus[SENDER_DOMAIN].to_pylist(), labels),
     )
-
-
-def summary_of(folder: Path) -> Summary:
-    """Returns the numbers of the corpus in `folder`.
-
-    Raises:
-        CorpusMissing: there is none.
-    """
-    from training.corpus.duplicates import clusters_of
-    from training.corpus.store import load
-
-    corpus, manifest = load(folder)
-    return summarise(corpus, manifest, clusters_of(corpus, folder))
 
 
 def _counted(values: Sequence[str]) -> dict[str, int]:
@@ -153,7 +139,7 @@ def _quantiles(values: Sequence[int], labels: Sequence[str]) -> dict[str, dict[s
     }
 
 
-def _duplicates(corpus: pa.Table, clusters: Clusters) -> Duplicates:
+def _duplicates(corpus: pa.Table, clusters: Clusters, limits: MessageLimits) -> Duplicates:
     members = _by(clusters.names, corpus[LABEL].to_pylist())
     sizes = sorted(((-sum(labels.values()), name) for name, labels in members.items()))
     ids = {identity: row for row, identity in enumerate(corpus[SHA256].to_pylist())}
@@ -168,7 +154,7 @@ def _duplicates(corpus: pa.Table, clusters: Clusters) -> Duplicates:
                 name=name,
                 size=size,
                 labels=members[name],
-                subject=parse(corpus[RAW][ids[name]].as_py()).subject,
+                subject=parse(corpus[RAW][ids[name]].as_py(), limits).subject,
             )
             for name, size in largest
         ],

@@ -9,6 +9,8 @@ import pyarrow as pa
 
 from contracts import corpus as column
 from contracts.labels import Label
+from feature_repo.message import MessageLimits
+from feature_repo.settings import FeatureRepoSettings
 from kit.errors import Refused
 from training.corpus import shift
 from training.corpus.duplicates import clusters_of
@@ -42,10 +44,12 @@ class Validation(NamedTuple):
     checks: tuple[Check, ...]
 
 
-def validate(folder: Path, settings: TrainingSettings, *, accept_shift: bool = False) -> Validation:
+def validate(
+    folder: Path, settings: TrainingSettings, reading: FeatureRepoSettings, *, accept_shift: bool = False
+) -> Validation:
     """Returns the checks of the corpus in `folder` if it passed them all, and remembers its distributions.
 
-    `accept_shift` says that a change of the distributions is meant.
+    `reading` limits what is read of a message. `accept_shift` says that a change of distributions is meant.
 
     Raises:
         Unfit: a check did not pass; nothing is remembered.
@@ -57,11 +61,11 @@ def validate(folder: Path, settings: TrainingSettings, *, accept_shift: bool = F
         raise Unfit(
             "The corpus on disk breaks its own schema.", reasons=broken, next_step="Run: sluice data fetch"
         )
-    clusters = clusters_of(corpus, folder)
+    clusters = clusters_of(corpus, folder, reading)
     profile = shift.profile_of(corpus, clusters, manifest.fingerprint)
     checks = (
         Check("schema", passed=True, sentence=f"{corpus.num_rows:,} rows keep every rule of their columns."),
-        *checks_of(summarise(corpus, manifest, clusters), settings),
+        *checks_of(summarise(corpus, manifest, clusters, MessageLimits.of(reading)), settings),
         *shift_checks(profile, shift.accepted(folder), settings, accepted=accept_shift),
     )
     failed = [check.sentence for check in checks if not check.passed]

@@ -1,5 +1,6 @@
 """Evaluate: how good the model is, and the recipe over several seeds."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Final
@@ -20,6 +21,8 @@ from training.steps.step import Context, Figures, Step
 EVALUATION: Final = "evaluation.json"
 PREDICTIONS: Final = FILE
 """The model's answers on the test rows of the run's seed."""
+TRAINED_ON: Final = "trained-on.json"
+"""The ids of the rows that the model was fitted on: a later candidate is not compared with it on them."""
 REPORT: Final = "report"
 """The model card and its plots."""
 
@@ -33,7 +36,7 @@ class Evaluate(Step):
     evaluation_seeds: tuple[int, ...]
 
     def run(self, inputs: Mapping[str, Path], output: Path, context: Context) -> Figures:
-        """Writes evaluation.json, predictions.parquet and the report."""
+        """Writes evaluation.json, predictions.parquet, trained-on.json and the report."""
         workload = workloads.find(self.workload)
         dataset = snapshot.read(inputs["features"] / ROWS)
         model = workload.estimator.load(inputs["fit"] / fit.MODEL)
@@ -49,6 +52,8 @@ class Evaluate(Step):
         )
         write_text(output / EVALUATION, judged.evaluation.model_dump_json(indent=1) + "\n")
         predictions.write(judged.predictions, output / PREDICTIONS)
+        learnt = dataset.rows.ids[dataset.split(self.seed).train]
+        write_text(output / TRAINED_ON, json.dumps(learnt.tolist()))
         context.tell("model card")
         card.write(card.Card(judged.evaluation), output / REPORT)
         return key_figures(judged.evaluation)
@@ -57,6 +62,11 @@ class Evaluate(Step):
 def read(folder: Path) -> Evaluation:
     """Returns the evaluation in the output of this step."""
     return Evaluation.model_validate_json((folder / EVALUATION).read_text(encoding="utf-8"))
+
+
+def trained_on(folder: Path) -> set[str]:
+    """Returns the ids of the rows that the model in the output of this step was fitted on."""
+    return set(json.loads((folder / TRAINED_ON).read_text(encoding="utf-8")))
 
 
 def key_figures(evaluation: Evaluation) -> Figures:

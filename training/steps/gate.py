@@ -14,6 +14,7 @@ from kit.bundle import Bundle
 from kit.errors import Refused
 from kit.files import write_text
 from kit.onnx_function import OnnxFunction
+from records.model_versions import ModelVersion, VersionMissing
 from training import gate, registry, snapshot, workloads
 from training.evaluation import predictions
 from training.evaluation.predictions import Predictions
@@ -24,10 +25,12 @@ from training.steps import evaluate, export, register
 from training.steps.features import ROWS
 from training.steps.step import Context, Figures, Step
 from training.steps.validate import CHECKS
-from training.workload import Indices
+from training.workload import Dataset, Indices, Mask
 
 DECISION: Final = "decision.json"
 REPORT: Final = "report"
+_TRAINED_ON: Final = f"evaluation/{evaluate.TRAINED_ON}"
+"""As it is kept with the tracked run of a version: see `Register`."""
 
 
 class VersionRefused(Refused):
@@ -102,25 +105,40 @@ def _production(
         fetched = tracking.download(serving.name, serving.version, Path(folder))
         former = bundle.load(fetched, digest=serving.bundle_digest)
         if former.contract.inputs != candidate.contract.inputs:
-            raise VersionRefused(
-                f"Production's version {serving.version} takes other inputs, so these rows tell "
-                "nothing of it.",
-                reasons=["A model with other inputs is released under another name, beside the former one."],
-                next_step="Give the workload's contract another name, or take the change of inputs back.",
-            )
+            return gate.Production(serving.version, None)
         dataset = snapshot.read(rows)
         place = {identity: row for row, identity in enumerate(dataset.rows.ids.tolist())}
-        test = dataset.rows.take(_indices(place, answers))
-        outputs = OnnxFunction(former.model.read_bytes())(test.inputs)
-    probabilities = outputs["probabilities"].astype("float64")
+        test = _indices(place, answers)
+        outputs = OnnxFunction(former.model.read_bytes())(dataset.rows.take(test).inputs)
+        learnt = _trained_on(tracking, serving, Path(folder))
     judged = Predictions(
         ids=answers.ids,
         groups=answers.groups,
         labels=answers.labels,
-        probabilities=probabilities,
+        probabilities=outputs["probabilities"].astype("float64"),
         threshold=former.contract.threshold,
     )
-    return gate.Production(serving.version, judged)
+    return gate.Production(
+        serving.version, judged, None if learnt is None else _seen(dataset, answers, learnt)
+    )
+
+
+def _trained_on(tracking: Registry, version: ModelVersion, folder: Path) -> set[str] | None:
+    """Returns the ids that a version was fitted on; None for one that was registered without them."""
+    try:
+        kept = tracking.run_file(version.run_id, _TRAINED_ON, folder)
+    except VersionMissing:
+        return None
+    return evaluate.trained_on(kept.parent)
+
+
+def _seen(dataset: Dataset, answers: Predictions, learnt: set[str]) -> Mask:
+    """Returns which test rows are among the rows `learnt`, or are copies of one."""
+    groups = dataset.groups or dataset.rows.ids.tolist()
+    known = {
+        group for group, identity in zip(groups, dataset.rows.ids.tolist(), strict=True) if identity in learnt
+    }
+    return np.isin(answers.groups, sorted(known)) | np.isin(answers.ids, sorted(learnt))
 
 
 def _indices(place: Mapping[str, int], answers: Predictions) -> Indices:

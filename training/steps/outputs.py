@@ -1,8 +1,8 @@
 """What a step wrote, sealed with the hash of every file, and found again by what it was made from.
 
 A sealed output is a folder with `step.json` beside the step's own files. Its digest names its content; its
-key names what it was made from: the step, its fields, and the digests of its inputs. `--from-step` looks for
-the key, and takes a former output only if each of its files still has the promised hash.
+key names what it was made from: the step, its fields, its code, and the digests of its inputs. `--from-step`
+looks for the key, and takes a former output only if each of its files still has the promised hash.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kit.errors import CallerError
 from kit.files import sha256_of, write_text
+from training.steps.code import code_digest
 from training.steps.step import Figures, Step
 
 SEAL: Final = "step.json"
@@ -59,6 +60,7 @@ def key_of(step: Step, inputs: Mapping[str, Path]) -> str:
     facts = {
         "format": _FORMAT,
         "step": step.name,
+        "code": code_digest(type(step).__module__, step.workload),
         "fields": step.model_dump(mode="json"),
         "inputs": {name: verified(folder).digest for name, folder in sorted(inputs.items())},
     }

@@ -89,4 +89,5 @@ class Search(Step):
         write_result(found, output / RESULT)
         shutil.rmtree(storage)
         figures: Figures = {"trials": len(found.trials), f"best {self.objective}": round(found.value, 4)}
-        return figures | ({"resumed": found.resumed} if found.resumed else {})
+        taken = "the defaults" if found.best == found.defaults else f"trial {found.best.number}"
+        return figures | {"taken": taken} | ({"resumed": found.resumed} if found.resumed else {})

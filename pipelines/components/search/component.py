@@ -9,6 +9,8 @@ def search(
     seed: int,
     trials: int,
     time_budget_seconds: float,
+    objective: str,
+    folds: int,
     features: dsl.Input[dsl.Artifact],
     output: dsl.Output[dsl.Artifact],
 ) -> None:
@@ -17,7 +19,14 @@ def search(
     from training.steps.search import Search
 
     perform(
-        Search(workload=workload, seed=seed, trials=trials, time_budget_seconds=time_budget_seconds or None),
+        Search(
+            workload=workload,
+            seed=seed,
+            trials=trials,
+            time_budget_seconds=time_budget_seconds or None,
+            objective=objective,
+            folds=folds,
+        ),
         {"features": features.path},
         output.path,
     )

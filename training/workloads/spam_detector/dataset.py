@@ -41,7 +41,7 @@ def load(home: Home) -> Dataset:
     corpus, manifest = load_corpus(home.corpus)
     history = sender_numbers_of(corpus, home, settings)
     messages = extracted_once(corpus, home.corpus, settings)
-    clusters = clusters_of(corpus, home.corpus).names
+    clusters = clusters_of(corpus, home.corpus, settings).names
     return dataset(corpus, messages, history, clusters, manifest.fingerprint, settings)
 
 

@@ -69,7 +69,7 @@ def extracted(raws: Sequence[bytes], settings: FeatureRepoSettings) -> Extracted
 
 def extracted_once(corpus: pa.Table, folder: Path, settings: FeatureRepoSettings) -> Extracted:
     """Returns the features of a corpus, kept in `folder` for as long as corpus, code and limits stay."""
-    key = f"{reader_digest()}:{fingerprint(corpus)}:{_limits(settings)}".encode()
+    key = f"{reader_digest()}:{fingerprint(corpus)}:{MessageLimits.of(settings)}".encode()
     path = folder / _FILE
     with locked(folder / ".messages.lock", what="Extracting features", timeout_seconds=_WAIT_SECONDS):
         known = _kept(path, key)
@@ -94,7 +94,7 @@ def _rows(raws: Sequence[bytes], settings: FeatureRepoSettings) -> Iterator[_Row
 
 
 def _extract(raws: Sequence[bytes], settings: FeatureRepoSettings) -> list[_Row]:
-    limits = _limits(settings)
+    limits = MessageLimits.of(settings)
     rows = []
     for raw in raws:
         message = parse(raw, limits)
@@ -108,10 +108,6 @@ def _extract(raws: Sequence[bytes], settings: FeatureRepoSettings) -> list[_Row]
         ]
         rows.append(_Row(features.text, features.numeric.tolist(), statistics, message.subject))
     return rows
-
-
-def _limits(settings: FeatureRepoSettings) -> MessageLimits:
-    return MessageLimits(settings.message_max_bytes, settings.message_max_parts, settings.message_max_depth)
 
 
 def _table(rows: Extracted) -> pa.Table:

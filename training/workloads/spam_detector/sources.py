@@ -17,6 +17,7 @@ def fetch(home: Home) -> Mapping[str, Any]:
     Raises:
         CorpusMissing: there is one, and it is damaged: the public one must not quietly take its place.
     """
+    from feature_repo.settings import FeatureRepoSettings
     from training.corpus import store
     from training.corpus.errors import CorpusMissing
     from training.corpus.fetch import fetch as fetched
@@ -31,7 +32,7 @@ def fetch(home: Home) -> Mapping[str, Any]:
     if manifest is None:
         settings = TrainingSettings.load()
         source = named(None, home.corpus / store.DOWNLOADS, settings)
-        manifest = fetched(home.corpus, source, settings).manifest
+        manifest = fetched(home.corpus, source, settings, FeatureRepoSettings.load()).manifest
     return {"fingerprint": manifest.fingerprint, **manifest.counts.model_dump()}
 
 
@@ -41,9 +42,11 @@ def validate(home: Home) -> Sequence[str]:
     Raises:
         Unfit: the corpus must not be trained on.
     """
+    from feature_repo.settings import FeatureRepoSettings
     from training.corpus.validation import validate as validated
 
-    return [check.sentence for check in validated(home.corpus, TrainingSettings.load()).checks]
+    settings, reading = TrainingSettings.load(), FeatureRepoSettings.load()
+    return [check.sentence for check in validated(home.corpus, settings, reading).checks]
 
 
 def materialize(home: Home) -> None:
