@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import typer
@@ -13,6 +15,8 @@ from kit.errors import SluiceError
 from kit.files import write_text
 from kit.home import home
 from kit.terminal import print_json, say
+
+EXAMPLES: Final = Path(__file__).parent.parent / "docs" / "examples"
 
 
 class DemoFailed(SluiceError):
@@ -23,11 +27,19 @@ class DemoFailed(SluiceError):
 
 
 class Step(NamedTuple):
-    """One command of the demo; `summary` is filled from its JSON answer."""
+    """One command of the demo; `summary` is filled from its JSON answer, a list of it being `answers`."""
 
     arguments: tuple[str, ...]
     summary: str
+    ended_by: tuple[str, ...] = ()
+    """The command that ends what this one leaves running; it runs at the end, however the demo went."""
 
+
+_ASKED: Final = (
+    "{answers[0][verdict]} with probability {answers[0][probability]:.3f}, then {answers[1][verdict]} with "
+    "{answers[1][probability]:.3f}, by version {answers[0][version]} in {answers[0][environment]}"
+)
+_EXAMPLES: Final = (str(EXAMPLES / "offer.eml"), str(EXAMPLES / "minutes.eml"))
 
 STEPS: Final = (
     Step(("data", "fetch"), "{kept:,} messages kept, {quarantined:,} quarantined"),
@@ -42,6 +54,14 @@ STEPS: Final = (
         "{numbers[sender_message_count]:.0f} earlier messages, spam ratio {numbers[sender_spam_ratio]:.3f}",
     ),
     Step(("pipeline", "run", "--trials", "4"), "version {version} is in staging"),
+    Step(("up",), "what the aliases point at serves", ended_by=("down",)),
+    Step(("predict", *_EXAMPLES), _ASKED),
+    Step(
+        ("model", "promote", "staging", "--to", "production", "--reason", "the demo's first version", "--yes"),
+        "{sentence}",
+    ),
+    Step(("up",), "both environments serve"),
+    Step(("predict", *_EXAMPLES, "--env", "production"), _ASKED),
 )
 
 
@@ -49,25 +69,46 @@ def demo(as_json: bool = typer.Option(False, "--json", help="Print what was done
     """Run the main job from nothing to the end, as the commands that a person would type.
 
     Each step is one `sluice` command, shown before it runs; what all of them answered is kept in
-    SLUICE_HOME/demo.json. Running it again is safe: what is there is used.
+    SLUICE_HOME/demo.json. What it starts it ends. Running it again is safe: what is there is used.
     """
-    answers = []
-    for step in STEPS:
-        say(f"$ sluice {' '.join(step.arguments)}")
-        start = time.monotonic()
-        answer = _run(step.arguments)
-        seconds = time.monotonic() - start
-        say(f"  {step.summary.format_map(answer)} ({seconds:.1f} s)")
-        answers.append({"command": " ".join(step.arguments), "seconds": round(seconds, 2), "answer": answer})
-    document = {"finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "steps": answers}
-    path = home().root / "demo.json"
-    write_text(path, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    document = carried_out(STEPS)
     if as_json:
         print_json(document)
-    say(f"Done. What every step answered is in {path}.")
+    say(f"Done. What every step answered is in {home().root / 'demo.json'}.")
 
 
-def _run(arguments: tuple[str, ...]) -> dict[str, Any]:
+def carried_out(steps: Sequence[Step]) -> dict[str, Any]:
+    """Runs `steps` in order, keeps what they answered in SLUICE_HOME/demo.json, and returns it.
+
+    Raises:
+        DemoFailed: a step left with an exit code other than 0; what earlier ones left running is ended.
+    """
+    answers: list[dict[str, Any]] = []
+    endings: list[tuple[str, ...]] = []
+    try:
+        for step in steps:
+            if step.ended_by:
+                endings.append(step.ended_by)
+            answers.append(_answered(step))
+    finally:
+        answers += [_answered(Step(ending, "ended")) for ending in reversed(endings)]
+    document = {"finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "steps": answers}
+    write_text(home().root / "demo.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    return document
+
+
+def _answered(step: Step) -> dict[str, Any]:
+    """Runs one step, tells of it, and returns what is kept."""
+    say(f"$ sluice {' '.join(step.arguments)}")
+    start = time.monotonic()
+    answer = _run(step.arguments)
+    seconds = time.monotonic() - start
+    told = answer if isinstance(answer, dict) else {"answers": answer}
+    say(f"  {step.summary.format_map(told)} ({seconds:.1f} s)")
+    return {"command": " ".join(step.arguments), "seconds": round(seconds, 2), "answer": answer}
+
+
+def _run(arguments: tuple[str, ...]) -> Any:
     """Runs one command in a process of its own, its progress shown, and returns its JSON answer."""
     code = "from cli.main import main; main()"
     done = subprocess.run(  # noqa: S603 - our own commands
@@ -79,5 +120,4 @@ def _run(arguments: tuple[str, ...]) -> dict[str, Any]:
             f"{done.stdout.decode(errors='replace')}".rstrip(),
             next_step="Mend what it names, then run the demo again: it goes on from what is there.",
         )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    return json.loads(done.stdout)

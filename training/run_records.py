@@ -7,15 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from contracts.environments import Environment
 from kit.errors import CallerError
 from records import migrate
 from records.engine import Records, address, opened, sqlite_file
-from records.repositories import deployments, runs
+from records.repositories import runs
 from records.settings import RecordsSettings
 from records.tables import ExperimentRun
 from records.tables.experiment_runs import RunStatus, Trigger
-from records.tables.model_deployments import Action
 from training.lineage import git_commit
 
 Answer = TypeVar("Answer")
@@ -115,36 +113,6 @@ def recent(*, workload: str | None = None, limit: int = 20) -> list[ExperimentRu
             return await runs.recent(session, workload=workload, limit=limit)
 
     return _asked(read)
-
-
-def record_move(
-    model: str,
-    environment: Environment,
-    *,
-    before: str | None,
-    version: str,
-    actor: str,
-    reason: str,
-    gate: Mapping[str, Any],
-) -> None:
-    """Appends the move of an environment to another version to the ledger."""
-    move = deployments.NewDeployment(
-        model_name=model,
-        environment=environment,
-        action=Action.PROMOTE,
-        from_version=before,
-        to_version=version,
-        actor=actor,
-        reason=reason,
-        gate=dict(gate),
-        created_at=datetime.now(UTC),
-    )
-
-    async def write(records: Records) -> None:
-        async with records.transaction() as session:
-            await deployments.append(session, move)
-
-    _asked(write)
 
 
 def _asked(question: Callable[[Records], Awaitable[Answer]]) -> Answer:

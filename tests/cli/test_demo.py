@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cli import demo
-from cli.demo import STEPS, Step
-from cli.main import load, main
+from cli.demo import EXAMPLES, STEPS, DemoFailed, Step, carried_out
+from cli.main import load
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: " ".join(step.arguments))
@@ -20,31 +19,50 @@ def test_every_step_is_a_command_that_prints_json(step: Step) -> None:
     assert "--json" in [option for parameter in command.params for option in parameter.opts]
 
 
-def test_the_answers_of_all_steps_are_kept(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """What was shown in a line is on disk in full."""
+def test_what_a_step_leaves_running_is_ended_by_a_command_that_exists() -> None:
+    """The demo leaves no process behind."""
+    endings = [step.ended_by for step in STEPS if step.ended_by]
+    assert endings == [("down",)]
+    assert load("down").name == "down"
+
+
+def test_the_examples_are_there() -> None:
+    """The e-mails that are asked about belong to the repository."""
+    named = [Path(word) for step in STEPS for word in step.arguments if word.endswith(".eml")]
+    assert named
+    assert [path for path in named if not path.is_file() or path.parent != EXAMPLES] == []
+
+
+def test_the_answers_of_all_steps_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What was shown in a line is on disk in full, and an ending comes last."""
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
-    steps = (Step(("records", "upgrade"), "now at {revision}"), Step(("records", "status"), "{dialect}"))
-    monkeypatch.setattr(demo, "STEPS", steps)
-    with pytest.raises(SystemExit) as left:
-        main(["demo", "--json"])
-    assert left.value.code == 0
-    kept = json.loads((tmp_path / "demo.json").read_text("utf-8"))
-    assert json.loads(capsys.readouterr().out) == kept
-    assert [step["command"] for step in kept["steps"]] == ["records upgrade", "records status"]
-    assert kept["steps"][1]["answer"]["dialect"] == "sqlite"
+    steps = (
+        Step(("records", "upgrade"), "now at {revision}", ended_by=("features", "describe")),
+        Step(("records", "status"), "{dialect}"),
+    )
+    document = carried_out(steps)
+    assert json.loads((tmp_path / "demo.json").read_text("utf-8")) == document
+    assert [step["command"] for step in document["steps"]] == [
+        "records upgrade",
+        "records status",
+        "features describe",
+    ]
+    assert document["steps"][1]["answer"]["dialect"] == "sqlite"
 
 
 def test_a_step_that_fails_stops_the_demo_with_its_words(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """No later step runs, nothing is written, and the reader sees which command to look at."""
+    """No later step runs, nothing is written, what runs is ended, and the reader sees where to look."""
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
-    monkeypatch.setattr(demo, "STEPS", (Step(("data", "describe"), "described"), Step(("no", "such"), "")))
-    with pytest.raises(SystemExit) as left:
-        main(["demo"])
-    assert left.value.code == 1
+    steps = (
+        Step(("records", "upgrade"), "", ended_by=("records", "status")),
+        Step(("data", "describe"), "described"),
+        Step(("no", "such"), ""),
+    )
+    with pytest.raises(DemoFailed, match="sluice data describe left with exit code"):
+        carried_out(steps)
     told = capfd.readouterr().err
-    assert "sluice data describe left with exit code" in told
+    assert "$ sluice records status" in told
+    assert "no such" not in told
     assert not (tmp_path / "demo.json").exists()

@@ -153,7 +153,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Code:
         ("training/selection.py", [True, True, True]),  # imported by what the step imports
         ("training/estimators/terms.py", [False, True, False]),  # of one workload alone
         ("training/report/page.html.j2", [False, False, True]),  # no Python
-        ("training/steps/stage.py", [False, False, False]),  # of a later step
+        ("training/steps/register.py", [False, False, False]),  # of a later step
     ],
 )
 def test_changed_code_has_another_key_where_it_has_a_say(code: Code, file: str, changed: list[bool]) -> None:

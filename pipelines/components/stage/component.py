@@ -12,6 +12,6 @@ def stage(
 ) -> None:
     """Points staging at the accepted version."""
     from pipelines.task import perform
-    from training.steps.stage import Stage
+    from pipelines.staging import Stage
 
     perform(Stage(workload=workload), {"register": register.path, "gate": gate.path}, output.path)
