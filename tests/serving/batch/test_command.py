@@ -53,11 +53,12 @@ def test_the_version_of_an_environment_or_the_named_one_scores(
     matrix = np.random.default_rng(2).normal(3, 1, (25, 4)).astype(np.float32)
     rows = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"id": list(range(25)), "features": matrix.tolist()}), rows)
-    for words, version, bundle in (
-        ((), "2", flowers_2),
-        (("--env", "staging"), "2", flowers_2),
-        (("--version", "1"), "1", flowers_1),
-    ):
+    scoring: list[tuple[list[str], str, Bundle]] = [
+        ([], "2", flowers_2),
+        (["--env", "staging"], "2", flowers_2),
+        (["--version", "1"], "1", flowers_1),
+    ]
+    for words, version, bundle in scoring:
         out = tmp_path / f"out{len(words)}{version}"
         code, told = sluice(rows, out, *words)
         assert (code, told["version"], told["rows"], told["scored"]) == (0, version, 25, 25)
@@ -66,9 +67,9 @@ def test_the_version_of_an_environment_or_the_named_one_scores(
         assert [row["label"] for row in answers(out)] == expected["label"].tolist()
         assert [row["probabilities"] for row in answers(out)] == expected["probabilities"].tolist()
     for words, wanted, word in (
-        (("--env", "production"), 1, "No version of iris is in production"),
-        (("--version", "7"), 1, "version 7 of iris"),
-        (("--version", "1", "--env", "staging"), 2, "either"),
+        (["--env", "production"], 1, "No version of iris is in production"),
+        (["--version", "7"], 1, "version 7 of iris"),
+        (["--version", "1", "--env", "staging"], 2, "either"),
     ):
         code, problem = sluice(rows, tmp_path / "none", *words)
         assert code == wanted
