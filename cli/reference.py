@@ -23,6 +23,7 @@ SETTINGS: Final = (
     "records.settings:RecordsSettings",
     "feature_repo.settings:FeatureRepoSettings",
     "training.settings:TrainingSettings",
+    "serving.settings:ServingSettings",
     "serving.deployers.settings:DeploymentSettings",
     "serving.transformer.settings:TransformerSettings",
     "pipelines.settings:PipelinesSettings",

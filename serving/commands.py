@@ -132,7 +132,7 @@ def _print_models(found: Any) -> None:
             each.served or "none",
             each.alias or "none",
             "ready" if each.ready else "not ready",
-            each.url or "",
+            (each.url or "").removeprefix("http://"),
         )
         for each in found.models
     ]
@@ -170,4 +170,6 @@ def _say_examples(found: Any) -> None:
             continue
         command = example.request(each.url, each.model, None if each.transformer else each.served)
         if command:
-            say(f"Ask {each.model} in {each.environment}:\n  {command}")
+            say(f"Ask {each.model} in {each.environment}:")
+            # As it is, in one line: it is there to be pasted.
+            typer.echo(f"  {command}", err=True)

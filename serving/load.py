@@ -12,7 +12,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from contracts.headers import MODEL_VERSION
 
@@ -83,7 +83,7 @@ async def closed_loop(
         while (turn := next(turns)) < (count or turn + 1) and (end is None or time.perf_counter() < end):
             index = turn % len(requests)
             answers.append(await connection.asked(index, requests[index], time.perf_counter()))
-        connection.close()
+        await connection.close()
 
     await asyncio.gather(*(client() for _ in range(connections)))
     return answers
@@ -114,8 +114,7 @@ async def open_loop(
         return answer
 
     answers = await asyncio.gather(*(ask(turn) for turn in range(int(rate * seconds))))
-    for connection in idle:
-        connection.close()
+    await asyncio.gather(*(connection.close() for connection in idle))
     return answers
 
 
@@ -145,6 +144,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._received = bytearray()
         self._waiting: asyncio.Future[tuple[int, str | None, bytes]] | None = None
+        self._lost = asyncio.Event()
 
     async def asked(self, index: int, request: bytes, begun: float) -> Answer:
         """Returns the answer to `request`; a lost connection is an answer too."""
@@ -152,18 +152,25 @@ class _Connection(asyncio.Protocol):
             async with asyncio.timeout(_ANSWER_SECONDS):
                 status, version, body = await self._exchanged(request)
         except OSError:  # TimeoutError is one
-            self.close()
+            await self.close()
             status, version, body = NO_ANSWER, None, b""
         return Answer(index, begun, time.perf_counter() - begun, status, version, body)
 
     async def _exchanged(self, request: bytes) -> tuple[int, str | None, bytes]:
         loop = asyncio.get_running_loop()
         if self._transport is None or self._transport.is_closing():
-            self._transport, _ = await loop.create_connection(lambda: self, self._host, self._port)
+            await loop.create_connection(lambda: self, self._host, self._port)
+            if self._transport is None:
+                raise ConnectionResetError
         self._received.clear()
         self._waiting = loop.create_future()
         self._transport.write(request)
         return await self._waiting
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keeps the connection."""
+        self._transport = cast("asyncio.WriteTransport", transport)
+        self._lost.clear()
 
     def data_received(self, data: bytes) -> None:
         """Completes the answer that is waited for, if it is all there."""
@@ -184,13 +191,15 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends the wait for an answer that will not come."""
         self._transport = None
+        self._lost.set()
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(exc if isinstance(exc, OSError) else ConnectionResetError())
 
-    def close(self) -> None:
-        """Closes the connection, if there is one."""
+    async def close(self) -> None:
+        """Closes the connection, if there is one, and waits for its end."""
         if self._transport is not None:
-            self._transport.close()
+            self._transport.abort()
+            await self._lost.wait()
 
 
 def _value(head: bytes, name: bytes) -> str | None:

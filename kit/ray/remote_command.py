@@ -71,7 +71,7 @@ def run_on_head(
             raise
         code = failed.job_exit_code
     if as_json:
-        sys.stdout.write("\n".join(document_at_the_end(lines)) + "\n")
+        sys.stdout.writelines(f"{line}\n" for line in document_at_the_end(lines))
     return code
 
 

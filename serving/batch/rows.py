@@ -24,7 +24,7 @@ class Problem(StrEnum):
     WRONG_SHAPE = "wrong_shape"
     """A list with more or fewer numbers than the model takes."""
     REFUSED = "refused"
-    """It looks like a structured e-mail and is none."""
+    """It begins as a structured message does, and is none."""
 
 
 @dataclass(frozen=True, slots=True)

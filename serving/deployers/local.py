@@ -16,7 +16,7 @@ from kit.bundle import Bundle
 from kit.errors import Bug, OperationalError
 from serving import golden, model_repository
 from serving.deployers.deployer import CandidateNotReady, CandidateRefused, ServingUnreachable, SwitchFailed
-from serving.local import programs, routing
+from serving.local import probes, programs, routing
 from serving.local.stack import Addresses, ProgramFailed, Stack, StackDown
 from serving.model_repository import Layout, ModelOptions, RepositoryRefused
 from serving.runtimes.triton import TritonUnavailable
@@ -287,6 +287,6 @@ class LocalDeployer:
         return TritonControl(
             addresses.http,
             grpc=addresses.grpc,
-            answer_seconds=self._settings.triton_answer_seconds,
             load_seconds=self._settings.triton_load_seconds,
+            client=probes.client(self._settings.triton_answer_seconds, base=f"http://{addresses.http}"),
         )

@@ -5,9 +5,8 @@ import math
 import shlex
 from typing import Any, Final
 
-import httpx
+from serving.local import probes
 
-_ANSWER_SECONDS: Final = 5
 _TEXT: Final = "From: Ann <ann@example.org>\nSubject: Lunch\n\nSee you at noon."
 """What any tensor of texts is given: a small message, for models that read messages."""
 
@@ -18,12 +17,12 @@ def request(url: str, model: str, version: str | None) -> str | None:
     `version` is named where clients have to name it.
     """
     path = f"{url}/v2/models/{model}" + (f"/versions/{version}" if version else "")
-    try:
-        answer = httpx.get(path, timeout=_ANSWER_SECONDS, trust_env=False)
-        inputs = answer.json()["inputs"] if answer.is_success else None
-    except (httpx.TransportError, ValueError, KeyError):
+    answer = probes.answer(path)
+    if answer is None or not answer.is_success:
         return None
-    if inputs is None:
+    try:
+        inputs = answer.json()["inputs"]
+    except (ValueError, KeyError):
         return None
     body = json.dumps({"inputs": [_tensor(each) for each in inputs]})
     return f"curl -s {path}/infer -d {shlex.quote(body)}"

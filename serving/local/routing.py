@@ -2,7 +2,6 @@
 
 from typing import Any, Final, NamedTuple
 
-import httpx
 import structlog
 from pydantic import ValidationError
 
@@ -10,8 +9,7 @@ from contracts.environments import Environment
 from contracts.routes import FOLDER, Route, route_file
 from kit.files import write_text
 from kit.home import Home
-
-_ANSWER_SECONDS: Final = 5
+from serving.local import probes
 
 log: Final = structlog.get_logger(__name__)
 
@@ -62,10 +60,12 @@ def remove(home: Home, environment: Environment, model: str) -> None:
 
 def reported(url: str) -> Reported | None:
     """Returns what the transformer at `url` says of itself, or None if it does not answer."""
+    answer = probes.answer(f"{url}/v2/health/ready")
+    if answer is None:
+        return None
     try:
-        answer = httpx.get(f"{url}/v2/health/ready", timeout=_ANSWER_SECONDS, trust_env=False)
         body: Any = answer.json()
-    except (httpx.TransportError, ValueError):
+    except ValueError:
         return None
     if not isinstance(body, dict):
         return None

@@ -23,7 +23,7 @@ from contracts.routes import FOLDER as ROUTES
 from kit.errors import OperationalError
 from kit.files import locked
 from kit.home import Home
-from serving.local import configuration, leftovers, logs, programs, state
+from serving.local import configuration, leftovers, logs, probes, programs, state
 from serving.local.state import LOOPBACK, Program, State
 from serving.local.supervisor import Process, Supervisor
 from serving.settings import ServingSettings
@@ -31,7 +31,6 @@ from serving.settings import ServingSettings
 _LOCK: Final = ".programs.lock"
 _LOCK_SECONDS: Final = 60
 _POLL_SECONDS: Final = 0.05
-_PROBE_SECONDS: Final = 5
 _FAILED_STARTS: Final = 3
 """A program that ended so often while somebody waited for it is not waited for any longer."""
 
@@ -271,7 +270,7 @@ class Stack:
         deadline = time.monotonic() + seconds
         ended = self.restarts().get(name, 0)
         told = "nothing answered"
-        with httpx.Client(timeout=_PROBE_SECONDS, trust_env=False) as client:
+        with probes.client() as client:
             while time.monotonic() < deadline:
                 try:
                     answer = client.get(url)

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import httpx
 import psutil
 
 from contracts.environments import Environment
@@ -13,7 +12,7 @@ from contracts.routes import Route
 from kit.errors import SluiceError
 from kit.home import Home
 from records import model_registry
-from serving.local import programs, routing
+from serving.local import probes, programs, routing
 from serving.local.stack import Stack
 from serving.local.state import LOOPBACK
 from serving.local.supervisor import Process
@@ -184,7 +183,8 @@ def _aliases(home: Home) -> dict[tuple[Environment, str], str]:
 
 def _ready(route: Route, version: str) -> bool:
     try:
-        with TritonControl(route.triton_http, answer_seconds=_PROBE_SECONDS) as control:
+        asking = probes.client(_PROBE_SECONDS, base=f"http://{route.triton_http}")
+        with TritonControl(route.triton_http, client=asking) as control:
             return control.model_ready(route.model, version)
     except TritonUnreachable:
         return False
@@ -194,11 +194,10 @@ def _told(process: Process, addresses: dict[str, str]) -> str:
     if not process.runs:
         return _WORDS.get(process.state, process.state.lower())
     path = "/health" if process.name == programs.MLFLOW else "/v2/health/ready"
-    try:
-        answer = httpx.get(f"http://{addresses['http']}{path}", timeout=_PROBE_SECONDS, trust_env=False)
-    except (httpx.TransportError, KeyError):
+    if "http" not in addresses:
         return "not ready"
-    return "ready" if answer.is_success else "not ready"
+    answer = probes.answer(f"http://{addresses['http']}{path}", _PROBE_SECONDS)
+    return "ready" if answer is not None and answer.is_success else "not ready"
 
 
 def _memory(pid: int | None) -> int:

@@ -150,7 +150,7 @@ class Run:
             log.warning("former_version_left_loaded", version=served, reason=exc.message)
             self.warning = (
                 f"Version {served} is still loaded ({exc.message}) The next promotion, rollback or "
-                "sluice status tries to unload it again."
+                "sluice up tries to unload it again."
             )
             return
         self._done()
@@ -209,7 +209,7 @@ class Run:
         move = self.move
         return MoveUnfinished(
             f"{move.sentence} failed at the step {step}: {reason}",
-            next_step="Mend the cause; the next sluice model promote, rollback or sluice status "
+            next_step="Mend the cause; the next sluice model promote or rollback, or sluice up, "
             f"goes on from {self._journal.path}.",
         )
 

@@ -32,7 +32,8 @@ def print_preview(move: Move, found: Preview) -> None:
 
 def tell_step(move: Move, done: bool) -> None:
     """Tells that a step begins, on standard error."""
-    if not done and move.step in _DOING:
+    idle = move.step is Step.RETIRE and not (move.live and move.served)
+    if not done and not idle and move.step in _DOING:
         say(
             _DOING[move.step].format(version=move.version, environment=move.environment, failure=move.failure)
         )

@@ -41,7 +41,7 @@ class Answering:
         """Returns each wanted output by name, and the version that gave them.
 
         That is `served`, unless Triton has given it up meanwhile for the version that is now the current one.
-        `deadline` is in the loop's time; the caller keeps it.
+        The caller holds `served` in use, and keeps the deadline, which is in the loop's time.
 
         Raises:
             EmailRefused: an element is to be structured, and is not.
@@ -57,8 +57,7 @@ class Answering:
         numeric = np.asarray(inputs[NUMERIC], dtype=np.float32)
         rows = predictor_rows([message.text for message in messages], numeric)
         try:
-            with served.in_use():
-                results = await served.rows.results(rows, deadline)
+            results = await served.rows.results(rows, deadline)
         except PredictorDown:
             self._keeper.doubt()
             current = self._keeper.version()

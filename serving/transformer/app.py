@@ -180,10 +180,11 @@ class Transformer:
         held: list[int] = []
         request = None
         try:
-            async with asyncio.timeout_at(deadline):
-                body = await self._bodies.body(receive, head, held)
-                request = wire.read(body, head.json_length, max_emails=self._settings.max_emails)
-                values, by = await self._answering.answered(request, served, deadline)
+            with served.in_use():
+                async with asyncio.timeout_at(deadline):
+                    body = await self._bodies.body(receive, head, held)
+                    request = wire.read(body, head.json_length, max_emails=self._settings.max_emails)
+                    values, by = await self._answering.answered(request, served, deadline)
         except TimeoutError:
             if request is None:
                 raise BodyLate("The body was not whole when the request's time was over.") from None

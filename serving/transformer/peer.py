@@ -24,8 +24,8 @@ if __name__ == "__main__":
     class Peer(kserve.Model):  # type: ignore[misc]
         """E-mails in, the model's own outputs out."""
 
-        def __init__(self, predictor: str, home: Path) -> None:
-            super().__init__(SPAM_DETECTOR, PredictorConfig(predictor, "v2"))
+        def __init__(self, home: Path) -> None:
+            super().__init__(SPAM_DETECTOR)
             self._features = FeatureRepoSettings.load()
             self._lookup = SenderLookup(open_store(Home(home), self._features), CollectorRegistry())
             self.ready = True
@@ -48,6 +48,10 @@ if __name__ == "__main__":
             return kserve.InferRequest(model_name=self.name, infer_inputs=tensors)
 
     port, triton, folder = sys.argv[1:]
-    kserve.ModelServer(http_port=int(port), enable_grpc=False, workers=1, access_log_format="").start(
-        [Peer(triton, Path(folder))]
-    )
+    kserve.ModelServer(
+        http_port=int(port),
+        enable_grpc=False,
+        workers=1,
+        enable_latency_logging=False,
+        predictor_config=PredictorConfig(triton, "v2"),
+    ).start([Peer(Path(folder))])

@@ -7,10 +7,11 @@ seconds) and a version was verified. SIGTERM ends it when the requests in flight
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from prometheus_client import CollectorRegistry
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from feature_repo.settings import FeatureRepoSettings
 from kit import logs
@@ -27,6 +28,7 @@ from serving.transformer.senders import Senders
 from serving.transformer.settings import TransformerSettings
 from serving.transformer.versions import Target
 
+_MAX_HEAD_BYTES: Final = 64 << 10
 _SWITCH_SECONDS: Final = 0.0005
 """A lookup lets go of the interpreter at each step of SQLite, and waits this long to have it back from a busy
 loop; with Python's own 5 ms a lookup of half a millisecond took more than 50."""
@@ -127,7 +129,7 @@ def serve(arguments: Sequence[str]) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHead,
         ws="none",
         lifespan="on",
         access_log=False,
@@ -138,6 +140,32 @@ def serve(arguments: Sequence[str]) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.drain_seconds),
     )
+
+
+class BoundedHead(HttpToolsProtocol):
+    """uvicorn's protocol, which alone would keep the head of a request however long it grows."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._head_bytes, self._in_head = 0, True
+
+    def data_received(self, data: bytes) -> None:
+        """Takes what came; a head that does not end is the end of its connection."""
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """Begins to count."""
+        super().on_message_begin()
+        self._head_bytes, self._in_head = 0, True
+
+    def on_headers_complete(self) -> None:
+        """Ends it."""
+        self._in_head = False
+        super().on_headers_complete()
 
 
 def _sender_lookup(home: Home, features: FeatureRepoSettings, registry: CollectorRegistry) -> SenderNumbers:

@@ -193,7 +193,7 @@ def test_a_command_on_the_head_hands_on_its_lines_its_document_and_its_exit_code
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
     settings = RayJobsSettings(token=SecretStr(TOKEN))
     there = functools.partial(run_on_head, variables=["SLUICE_HOME"], as_json=True)
-    assert there(["records", "migrate", "--json"], head.jobs, settings) == ExitCode.DONE
+    assert there(["records", "upgrade", "--json"], head.jobs, settings) == ExitCode.DONE
     assert json.loads(capfd.readouterr().out)
     assert (tmp_path / "records.db").exists()
     wrong = ["pipeline", "run", "--workload", "nothing", "--json"]

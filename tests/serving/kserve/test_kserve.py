@@ -85,6 +85,11 @@ def settings_for(address: str, folder: Path, *, token: str = TOKEN, **how: Any) 
     )
 
 
+def serving(deployer: Deployer, model: str) -> tuple[str | None, set[str]]:
+    """Returns what answers in production, and what is loaded."""
+    return deployer.current(model, PRODUCTION), set(deployer.loaded(model, PRODUCTION))
+
+
 def move(deployer: Deployer, models: dict[str, Bundle], model: str, former: str | None, version: str) -> None:
     """Makes the four steps of a promotion."""
     bundle = models[f"{model}/{version}"]
@@ -101,10 +106,10 @@ def test_a_transformed_model_moves_with_both_versions_in_the_predictor(
     """The predictor gets the new version first, then the transformer asks it, then the old one goes."""
     deployer.reachable()
     move(deployer, models, MAIL, None, "1")
-    assert (deployer.current(MAIL, PRODUCTION), deployer.loaded(MAIL, PRODUCTION)) == ("1", {"1"})
+    assert serving(deployer, MAIL) == ("1", {"1"})
     api.applied.clear()
     move(deployer, models, MAIL, "1", "2")
-    assert (deployer.current(MAIL, PRODUCTION), deployer.loaded(MAIL, PRODUCTION)) == ("2", {"2"})
+    assert serving(deployer, MAIL) == ("2", {"2"})
     stages = [
         (each["spec"]["predictor"]["labels"], each["spec"]["transformer"]["labels"]) for each in api.applied
     ]
@@ -126,7 +131,7 @@ def test_a_plain_model_proves_itself_in_a_service_of_its_own(
     assert deployer.current(IRIS, PRODUCTION) == "2"
     assert deployer.loaded(IRIS, PRODUCTION) == {"1", "2"}
     move(deployer, models, IRIS, "2", "1")
-    assert (deployer.current(IRIS, PRODUCTION), deployer.loaded(IRIS, PRODUCTION)) == ("1", {"1"})
+    assert serving(deployer, IRIS) == ("1", {"1"})
     assert list(api.services) == ["iris"]
 
 
@@ -139,11 +144,11 @@ def test_every_step_may_be_repeated(
         deployer.prepare(MAIL, PRODUCTION, "2", models[f"{MAIL}/2"])
     for _ in range(2):
         deployer.abandon(MAIL, PRODUCTION, "2")
-    assert (deployer.current(MAIL, PRODUCTION), deployer.loaded(MAIL, PRODUCTION)) == ("1", {"1"})
+    assert serving(deployer, MAIL) == ("1", {"1"})
     move(deployer, models, MAIL, "1", "2")
     deployer.switch(MAIL, PRODUCTION, "2", models[f"{MAIL}/2"])
     deployer.retire(MAIL, PRODUCTION, "1")
-    assert (deployer.current(MAIL, PRODUCTION), deployer.loaded(MAIL, PRODUCTION)) == ("2", {"2"})
+    assert serving(deployer, MAIL) == ("2", {"2"})
 
 
 def test_a_first_version_that_is_abandoned_leaves_no_service(
@@ -214,7 +219,7 @@ def test_a_switch_that_does_not_finish_is_taken_back_by_a_switch(
     api.stuck.clear()
     deployer.switch(MAIL, PRODUCTION, "1", models[f"{MAIL}/1"])
     deployer.abandon(MAIL, PRODUCTION, "2")
-    assert (deployer.current(MAIL, PRODUCTION), deployer.loaded(MAIL, PRODUCTION)) == ("1", {"1"})
+    assert serving(deployer, MAIL) == ("1", {"1"})
 
 
 @pytest.mark.parametrize(
@@ -335,7 +340,8 @@ def test_the_bundle_that_the_transformer_reads_is_whole(
     """Every byte of it is checked with the digest that the manifest names."""
     move(deployer, models, MAIL, None, "1")
     bundle = models[f"{MAIL}/1"]
-    assert load(tmp_path / "store" / storage.bundle_prefix("1", bundle), digest=bundle.digest)
+    stored = load(tmp_path / "store" / storage.bundle_prefix("1", bundle), digest=bundle.digest)
+    assert stored.contract == bundle.contract
 
 
 def test_a_store_that_cannot_be_written_is_told(
@@ -359,7 +365,7 @@ def test_a_setting_that_a_cluster_needs_is_asked_for_by_name(
     api: ApiServer, models: dict[str, Bundle], tmp_path: Path, model: str, missing: str, variable: str
 ) -> None:
     """Not by a manifest that the cluster refuses."""
-    settings = settings_for(api.address, tmp_path, **{missing: None})
+    settings = settings_for(api.address, tmp_path).model_copy(update={missing: None})
     deployer = opened(settings, lambda name, version: models[f"{name}/{version}"])
     with pytest.raises(SettingsError) as refused:
         move(deployer, models, model, None, "1")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shlex
 import shutil
 import signal
@@ -57,7 +58,7 @@ def until(holds: Callable[[], Any], seconds: float = 200) -> Any:
         found = holds()
         if found:
             return found
-        time.sleep(0.1)
+        time.sleep(0.5)
     raise AssertionError("It never held.")
 
 
@@ -324,6 +325,20 @@ def test_a_graph_that_cannot_be_loaded_changes_nothing(
     assert model_repository.stored_versions(repository, FLOWERS) == ("2",)
     assert model_repository.served_versions(repository, FLOWERS) == ("2",)
     asked_flowers(stack.home, STAGING, np.ones((1, 4), np.float32))
+
+
+def test_a_machine_where_triton_cannot_run_is_told_in_words(
+    small: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason and what to do; the process manager runs on for the rest."""
+    with monkeypatch.context() as patch:
+        patch.setattr(platform, "machine", lambda: "aarch64")
+        outcome = up(small, [PRODUCTION])
+    stack = Stack(small, ServingSettings.load())
+    assert [problem.what for problem in outcome.problems] == ["triton-production"]
+    assert "aarch64" in outcome.problems[0].message
+    assert "embedded" in str(outcome.problems[0].next_step)
+    assert stack.stop()
 
 
 def test_the_command_brings_up_and_what_it_started_outlives_it(small: Home) -> None:

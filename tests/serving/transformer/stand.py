@@ -145,7 +145,10 @@ class TransformerProcess:
         }  # fmt: skip
         head = json.dumps(document).encode()
         return self.client.post(
-            INFER, content=head + raw, headers={"Inference-Header-Content-Length": str(len(head)), **headers}
+            INFER,
+            content=head + raw,
+            headers={"X-Request-Timeout-Ms": "30000", "Inference-Header-Content-Length": str(len(head))}
+            | headers,
         )
 
     def stop(self) -> int:

@@ -280,6 +280,16 @@ def test_bodies_are_refused_by_their_size_before_they_are_read(served: Transform
     assert served.infer([MAIL]).status_code == 200
 
 
+def test_a_head_without_end_ends_its_connection(served: TransformerProcess) -> None:
+    """It is not kept in memory until it is whole."""
+    host, port = served.host.split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        client.sendall(f"POST {INFER} HTTP/1.1\r\nHost: a\r\nX-Long: ".encode())
+        with pytest.raises(ConnectionError):
+            client.sendall(bytes(64 << 20))
+    assert served.infer([MAIL], **{"X-Long": "x" * 20_000}).status_code == 200
+
+
 def test_times_and_encodings_are_read_strictly(served: TransformerProcess) -> None:
     """A time that is none, a compressed body, a body that does not come, and a time that is over."""
     assert served.infer([MAIL], **{"X-Request-Timeout-Ms": "soon"}).status_code == 400
