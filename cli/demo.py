@@ -57,7 +57,16 @@ STEPS: Final = (
     Step(("up",), "what the aliases point at serves", ended_by=("down",)),
     Step(("predict", *_EXAMPLES), _ASKED),
     Step(
-        ("model", "promote", "staging", "--to", "production", "--reason", "the demo's first version", "--yes"),
+        (
+            "model",
+            "promote",
+            "staging",
+            "--to",
+            "production",
+            "--reason",
+            "the demo's first version",
+            "--yes",
+        ),
         "{sentence}",
     ),
     Step(("up",), "both environments serve"),

@@ -1,5 +1,7 @@
 """What every test may ask for: the real corpus, fetched and normalised once by the real code."""
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,3 +43,17 @@ def corpus(corpus_path: Path) -> "pa.Table":
 def raw_messages(corpus: "pa.Table") -> list[tuple[bytes, str]]:
     """Raw bytes and label of each of the 6,046 messages, in the order of `corpus`."""
     return list(zip(corpus["raw"].to_pylist(), corpus["label"].to_pylist(), strict=True))
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ("/bin/mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)), capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this user may not mount a tmpfs")
+    yield folder
+    subprocess.run(("/bin/umount", "-l", str(folder)), check=True)

@@ -7,12 +7,11 @@ With W, each worker has every W-th row of each class, and XGBoost adds up their 
 last bits, and so now and then does a split.
 """
 
+import errno
 import pickle
 import shutil
-import threading
 import uuid
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -82,6 +81,7 @@ def fit(
         WorkersUnsupported: several workers for an estimator that cannot be fitted in shards, or too few CPUs.
         TooFewRows: a part of the data lacks a class.
         FitFailed: the estimator raised, or the workers died.
+        OSError: the disk is full.
         RayUnavailable: Ray did not start or does not answer.
     """
     estimator = workload.estimator
@@ -125,8 +125,17 @@ def _fitted_by_train(
     from ray import train
     from ray.train.xgboost import XGBoostTrainer
 
+    class Trainer(XGBoostTrainer):
+        """As Ray has it, but Ctrl-C stays an interrupt.
+
+        Ray's own handler would end the process with exit code 0, and stay after the fit.
+        """
+
+        def _register_sigint_handler(self, controller: Any) -> None:
+            """Leaves the handler that is there."""
+
     def attempt() -> Fitted:
-        trainer = XGBoostTrainer(
+        trainer = Trainer(
             train_loop,
             train_loop_config={"work": work},
             scaling_config=train.ScalingConfig(
@@ -135,7 +144,7 @@ def _fitted_by_train(
             # Ray Train would also try an error of the estimator again: `_persistent` does not.
             run_config=train.RunConfig(name=f"fit-{uuid.uuid4().hex[:8]}", storage_path=storage),
         )
-        result = _beside(trainer.fit)
+        result: Any = trainer.fit()
         with result.checkpoint.as_directory() as folder:
             fitted: Fitted = pickle.loads((Path(folder) / FITTED).read_bytes())  # noqa: S301 - written above
             return fitted
@@ -168,28 +177,10 @@ def _persistent(attempt: Callable[[], Fitted], retries: int) -> Fitted:
             died = type(cause).__module__.partition(".")[0] == "ray"
             if died and left:
                 continue
-            if isinstance(cause, SluiceError):
+            if isinstance(cause, SluiceError) or _is_full_disk(cause):
                 raise cause from exc
             raise _failed(cause, died=died) from exc
     raise Bug("A fit was tried a negative number of times.")
-
-
-def _beside(action: Callable[[], Any]) -> Any:
-    """Returns what `action` returns, run in another thread.
-
-    In the main thread Ray Train installs a handler of Ctrl-C that is never taken away, and ends the process
-    with exit code 0.
-    """
-    outcome: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(action())
-        except Exception as exc:  # noqa: BLE001 - handed to the waiting thread
-            outcome.set_exception(exc)
-
-    threading.Thread(target=run, name="ray-train", daemon=True).start()
-    return outcome.result()
 
 
 def _root(error: BaseException) -> BaseException:
@@ -198,6 +189,10 @@ def _root(error: BaseException) -> BaseException:
         return _root(failures[0])
     cause = getattr(error, "cause", None)
     return _root(cause) if isinstance(cause, BaseException) else error
+
+
+def _is_full_disk(cause: BaseException) -> bool:
+    return isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def _failed(cause: BaseException, *, died: bool) -> FitFailed:

@@ -23,7 +23,7 @@ FOLDER: Final = "sluice-ray-"
 _LOGGERS: Final = ("ray", "optuna")
 _CONNECT_SECONDS: Final = 5.0
 # A socket's path may have 107 bytes, and Ray needs 75 of them below its own folder.
-_SHORT: Final = "/tmp"  # noqa: S108 - the folder in it is for this user only
+PLACE: Final = "/tmp"  # noqa: S108 - the folder in it is for this user only
 
 _MANNERS: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -130,7 +130,7 @@ def _connected(address: str) -> Iterator[None]:
 def _started(settings: PrivateRay, kept_logs: Path) -> Iterator[None]:
     import ray
 
-    folder = owned_folder(FOLDER, Path(_SHORT))
+    folder = owned_folder(FOLDER, Path(PLACE))
     try:
         try:
             ray.init(
@@ -148,7 +148,7 @@ def _started(settings: PrivateRay, kept_logs: Path) -> Iterator[None]:
             _keep(folder, kept_logs)
             raise RayUnavailable(
                 "Ray did not start on this machine.",
-                next_step=f"See its logs in {kept_logs}; memory and the disk of {_SHORT} are usual causes.",
+                next_step=f"See its logs in {kept_logs}; memory and the disk of {PLACE} are usual causes.",
             ) from exc
         try:
             yield
@@ -185,8 +185,10 @@ def _refuse_silence(address: str) -> None:
 
 
 def _keep(folder: Path, kept_logs: Path) -> None:
-    for logs in folder.glob("session_2*/logs"):
-        shutil.copytree(logs, kept_logs, dirs_exist_ok=True, ignore=shutil.ignore_patterns("old"))
+    # What failed is told, whether or not there is room for the logs of it.
+    with contextlib.suppress(OSError):
+        for logs in folder.glob("session_2*/logs"):
+            shutil.copytree(logs, kept_logs, dirs_exist_ok=True, ignore=shutil.ignore_patterns("old"))
 
 
 @contextlib.contextmanager
@@ -217,4 +219,6 @@ def _logging_to(log: Path) -> Iterator[None]:
     finally:
         for logger, handlers, propagate in former:
             logger.handlers, logger.propagate = handlers, propagate
-        handler.close()
+        # A full disk has no room for the last lines, and is an error of the block already.
+        with contextlib.suppress(OSError):
+            handler.close()

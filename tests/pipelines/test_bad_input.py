@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,20 +61,6 @@ def test_a_corrupt_corpus_is_told_and_not_quietly_replaced(home: Path, asked: As
     assert corpus.read_bytes() == damaged
     assert asked(home, "pipeline", "list", "--json")[0]["status"] == "failed"
     assert asked(home, "model", "list", "--json") == []
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of two megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ("/bin/mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)), capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("this user may not mount a tmpfs")
-    yield folder
-    subprocess.run(("/bin/umount", "-l", str(folder)), check=True)
 
 
 def test_a_disk_that_fills_is_one_sentence(tiny_disk: Path, tmp_path: Path) -> None:

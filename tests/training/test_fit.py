@@ -1,5 +1,8 @@
 """The final fit: the same model as the estimator alone gives, by one worker or by several."""
 
+import errno
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +54,7 @@ def test_one_worker_of_ray_train_gives_the_very_model_of_the_estimator(
     alone = fitted_alone(tmp_path).probabilities(matrix)
     np.testing.assert_array_equal(fitted.probabilities(matrix), alone)
     assert fitted.rounds == 12
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert capfd.readouterr() == ("", "")
     assert {path.name for path in (tmp_path / "s").iterdir()} <= {"ray.log"}
 
@@ -105,6 +109,18 @@ def test_an_error_of_the_estimator_is_told_and_not_tried_again(
             settings=SETTINGS,
         )
     assert len(list((tmp_path / "marks").glob("fit-*"))) == 1
+
+
+def test_a_full_disk_is_told_as_such(ray_session: None, tmp_path: Path, tiny_disk: Path) -> None:
+    """The model cannot be handed over: no fault of the estimator, and nothing to try again."""
+    room = os.statvfs(tiny_disk)
+    (tiny_disk / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize))
+    made = workload(BoostedEstimator(tmp_path / "marks"))
+    settings = SETTINGS.model_copy(update={"ray_storage": str(tiny_disk)})
+    with pytest.raises(OSError, match="No space left on device") as told:
+        fit(made, dataset(), split(1), FitPlan(made.defaults, seed=1), storage=tmp_path, settings=settings)
+    assert told.value.errno == errno.ENOSPC
+    assert len(list((tmp_path / "marks").glob("fit-*"))) <= 1
 
 
 @pytest.mark.parametrize("workers", [0, 2])

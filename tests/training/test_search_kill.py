@@ -1,4 +1,4 @@
-"""A search in a process of its own, which is killed or interrupted in the middle."""
+"""A search, and a fit, in a process of its own, which is killed or interrupted in the middle."""
 
 import json
 import os
@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from kit.owned_folders import OWNER
+from kit.ray.session import FOLDER, PLACE
 from tests.kit.ray_head import authenticate
-from tests.training.small_workload import CentroidEstimator, dataset, split, workload
+from tests.training.small_workload import BoostedEstimator, CentroidEstimator, dataset, split, workload
+from training.fit import FitPlan, fit
 from training.search import search
 from training.search_journal import JOURNAL
 from training.settings import TrainingSettings
@@ -38,17 +41,31 @@ def run_search(folder: Path, trials: int, *, resume: bool) -> list[str]:
     return [trial.status for trial in result.trials]
 
 
-def started(folder: Path) -> "subprocess.Popen[bytes]":
-    """Starts a search of many slow trials and waits until two of them are in the journal."""
+def run_fit(folder: Path) -> None:
+    """Fits with an estimator that takes its time."""
+    made = workload(BoostedEstimator(folder / "marks", "sleeps"))
+    plan = FitPlan(made.defaults, seed=1)
+    fit(made, dataset(), split(1), plan, storage=folder / "storage", settings=SETTINGS)
+
+
+def under_way(folder: Path, what: str) -> bool:
+    """Tells whether two trials are in the journal, or a worker of Ray Train fits."""
+    if what == "fit":
+        return any((folder / "marks").glob("fit-*"))
+    journal = folder / "storage" / JOURNAL
+    return journal.exists() and journal.read_text().count("\n") >= 3
+
+
+def started(folder: Path, what: str) -> "subprocess.Popen[bytes]":
+    """Starts a search of many slow trials, or a fit, and waits until it is in the middle."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.training.test_search_kill", str(folder)],
+        [sys.executable, "-m", "tests.training.test_search_kill", str(folder), what],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
     )
-    journal = folder / "storage" / JOURNAL
     until = time.monotonic() + WAIT_SECONDS
-    while not journal.exists() or journal.read_text().count("\n") < 3:
+    while not under_way(folder, what):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -68,6 +85,12 @@ def ray_processes_of(folder: Path) -> list[int]:
     return found
 
 
+def owner_of(folder: Path) -> int | None:
+    """Returns the process that a folder of a private Ray belongs to."""
+    told = folder / OWNER
+    return int(told.read_text().split()[0]) if told.exists() else None
+
+
 def wait_until_gone(folder: Path) -> list[int]:
     """Returns the processes of this search that are still there after a while."""
     until = time.monotonic() + 120
@@ -81,7 +104,8 @@ def test_a_killed_search_goes_on_without_losing_a_finished_trial(
 ) -> None:
     """SIGKILL in the middle: finished trials stay, are not run again, and no process of Ray is left."""
     monkeypatch.setenv("SEARCH_OF_TEST", str(tmp_path))
-    process = started(tmp_path)
+    process = started(tmp_path, "search")
+    (left,) = [path for path in Path(PLACE).glob(f"{FOLDER}*") if owner_of(path) == process.pid]
     process.kill()
     process.communicate()
     monkeypatch.delenv("SEARCH_OF_TEST")
@@ -97,14 +121,16 @@ def test_a_killed_search_goes_on_without_losing_a_finished_trial(
     lines = [json.loads(line) for line in (tmp_path / "storage" / JOURNAL).read_text().splitlines()[1:]]
     assert lines[: len(kept)] == kept
     assert len({line["parameters"]["learning_rate"] for line in lines}) == total
+    assert not left.exists()
 
 
-def test_ctrl_c_ends_the_search_and_stops_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGINT is an interrupt, and not the end of a search; nothing that it started goes on."""
+@pytest.mark.parametrize("what", ["search", "fit"])
+def test_ctrl_c_ends_it_and_stops_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """SIGINT is an interrupt, and not the end of a search or a fit; nothing that it started goes on."""
     monkeypatch.setenv("SEARCH_OF_TEST", str(tmp_path))
-    process = started(tmp_path)
+    process = started(tmp_path, what)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=WAIT_SECONDS)
     monkeypatch.delenv("SEARCH_OF_TEST")
     assert process.returncode != 0
     assert b"KeyboardInterrupt" in errors
@@ -112,4 +138,7 @@ def test_ctrl_c_ends_the_search_and_stops_ray(tmp_path: Path, monkeypatch: pytes
 
 
 if __name__ == "__main__":
-    run_search(Path(sys.argv[1]), 200, resume=False)
+    if sys.argv[2] == "fit":
+        run_fit(Path(sys.argv[1]))
+    else:
+        run_search(Path(sys.argv[1]), 200, resume=False)

@@ -11,7 +11,7 @@ def stage(
     output: dsl.Output[dsl.Artifact],
 ) -> None:
     """Points staging at the accepted version."""
-    from pipelines.task import perform
     from pipelines.staging import Stage
+    from pipelines.task import perform
 
     perform(Stage(workload=workload), {"register": register.path, "gate": gate.path}, output.path)
