@@ -64,7 +64,7 @@ STEPS: Final = (
             "--to",
             "production",
             "--reason",
-            "the demo's first version",
+            "the first version",
             "--yes",
         ),
         "{sentence}",

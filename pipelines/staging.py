@@ -28,7 +28,7 @@ class Stage(Step):
     reusable: ClassVar[bool] = False
 
     def run(self, inputs: Mapping[str, Path], output: Path, context: Context) -> Figures:
-        """Writes staged.json; raises `NotEligible` if the gate did not accept the version, or as `promote`."""
+        """Writes staged.json; raises `NotEligible` if the gate did not accept it, or as `promote`."""
         request = Request(
             actor="pipeline",
             reason=f"Accepted by the gate in run {context.run}.",
