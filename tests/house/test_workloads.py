@@ -9,11 +9,23 @@ from training import workloads
 
 ROOT = Path(__file__).parents[2]
 WORDS = re.compile(r"\b(spam|ham|iris|e-?mails?)\b|spam[-_]", re.IGNORECASE)
-# What only the reference workload has: its corpus, and the commands and figures of that corpus.
-OF_A_WORKLOAD = ("training/workloads/", "training/corpus/", "training/commands.py", "training/benchmarks.py")
+# What only the reference workload has: its corpus, what reads an e-mail to serve it, and the figures of both.
+OF_A_WORKLOAD = (
+    "training/workloads/",
+    "training/corpus/",
+    "training/commands.py",
+    "training/benchmarks.py",
+    "serving/transformer/",
+    "serving/extraction.py",
+    "serving/scorer.py",
+    "serving/prediction.py",
+    "serving/predict_command.py",
+    "serving/benchmarks.py",
+    "serving/batch/benchmarks.py",
+)
 PLATFORM = [
     path
-    for folder in ("training", "pipelines")
+    for folder in ("training", "serving", "pipelines")
     for path in sorted((ROOT / folder).rglob("*.py"))
     if not str(path.relative_to(ROOT)).startswith(OF_A_WORKLOAD)
 ]
