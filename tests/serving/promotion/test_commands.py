@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from tests.serving.kserve.test_kserve import settings_for
 from tests.serving.promotion.shop import IRIS, pointed
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*")
-COMMAND = (sys.executable, "-c", "from cli.main import main; main()")
 PROMOTE = ["model", "promote", "1", "--to", "staging", "--reason", "It is better.", "--workload", IRIS]
 
 
@@ -78,21 +76,24 @@ def test_without_a_terminal_yes_must_be_said(home: Home, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(("said", "code", "moved"), [("y", 0, "1"), ("n", 1, None)])
-def test_a_person_is_asked_on_a_terminal(home: Home, said: str, code: int, moved: str | None) -> None:
+def test_a_person_is_asked_on_a_terminal(
+    home: Home,
+    said: str,
+    code: int,
+    moved: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """And may say no."""
     leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        (*COMMAND, *PROMOTE), stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
     try:
         os.write(leader, f"{said}\n".encode())
-        _, told = process.communicate(timeout=240)
+        with os.fdopen(follower, encoding="utf-8") as terminal:
+            monkeypatch.setattr(sys, "stdin", terminal)
+            assert run(*PROMOTE) == code
     finally:
         os.close(leader)
-        os.close(follower)
-        process.kill()
-    assert process.returncode == code, told.decode()
-    assert b"Serve version 1 in staging?" in told
+    assert "Serve version 1 in staging?" in capsys.readouterr().err
     assert pointed(model_registry.opened(home)) == moved
 
 
