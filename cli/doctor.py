@@ -16,9 +16,9 @@ import typer
 
 from kit.home import home
 from kit.terminal import print_json, print_table
+from serving.runtimes import triton_wheel
 
 _TIMEOUT_SECONDS: Final = 15
-_GLIBC_OF_TRITON: Final = (2, 35)
 _LIBRARIES: Final = ("feast", "pandas", "pyarrow", "scikit-learn", "sqlalchemy", "selectolax")
 _PORTS: Final = {8080: "gateway", 5000: "MLflow", 9090: "Prometheus"}
 
@@ -65,29 +65,22 @@ def wheel_program(name: str, distribution: str, used_for: str) -> Finding:
 def triton() -> Finding:
     """Returns whether the Triton server of the wheel can run on this platform."""
     used_for = "serving on one machine"
-    machine, (libc, version) = platform.machine(), platform.libc_ver()
-    if sys.platform != "linux" or machine != "x86_64" or libc != "glibc":
+    reason = triton_wheel.unavailable()
+    if reason is not None:
         return Finding(
-            "triton", State.MISSING, f"{sys.platform} {machine} {libc}".strip(), used_for,
-            "The wheel runs on Linux x86-64 with glibc only; use the embedded backend.",
-        )  # fmt: skip
-    if tuple(int(part) for part in version.split(".")[:2]) < _GLIBC_OF_TRITON:
-        return Finding(
-            "triton", State.MISSING, f"glibc {version}", used_for,
-            "glibc 2.35 or newer is needed (Debian 12, Ubuntu 22.04); use the embedded backend.",
-        )  # fmt: skip
-    try:
-        files = metadata.files("nvidia-pytriton") or []
-    except metadata.PackageNotFoundError:
-        return Finding("triton", State.MISSING, "", used_for, "make setup (it installs nvidia-pytriton)")
-    server = next((str(file.locate()) for file in files if file.name == "tritonserver"), None)
-    if server is None:
-        return Finding("triton", State.MISSING, "wheel without server", used_for, "make clean setup")
+            "triton",
+            State.MISSING,
+            "",
+            used_for,
+            f"{reason[0].upper()}{reason[1:]}. Or use the embedded backend.",
+        )
+    files = metadata.files(triton_wheel.DISTRIBUTION) or []
+    server = next(str(file.locate()) for file in files if file.name == "tritonserver")
     packages = Path(server).parents[3]
     libraries_of_wheel = {"LD_LIBRARY_PATH": str(packages / "nvidia_pytriton.libs")}
     if "Usage: tritonserver" not in _answer(server, ("--help",), libraries_of_wheel):
         return Finding("triton", State.MISSING, "does not start", used_for, "make clean setup")
-    return Finding("triton", State.READY, f"wheel {metadata.version('nvidia-pytriton')}", used_for)
+    return Finding("triton", State.READY, f"wheel {metadata.version(triton_wheel.DISTRIBUTION)}", used_for)
 
 
 def port(number: int, used_for: str) -> Finding:

@@ -34,7 +34,8 @@ _TRITON_BATCH: Final = 32
 _MILLI: Final = 1e3
 _MEGA: Final = 1e6
 _VERSION: Final = "1"
-_LOOP: Final = "a loop over ONNX Runtime, features extracted already"
+_LOOP: Final = "ONNX Runtime in a loop"
+"""On features that are extracted already."""
 
 Inputs = dict[str, Any]
 

@@ -68,7 +68,8 @@ def rollback(
 ) -> None:
     """Make the version serve again that served before, by the ledger.
 
-    It goes through the same steps as a promotion; a second rollback goes one version further back.
+    It goes through the same steps as a promotion; a second rollback goes one version further back. With --yes
+    it does not stop for a preview.
     """
     from serving.promotion import promotion
 
@@ -132,6 +133,7 @@ def _moved(
 ) -> None:
     from kit.home import home
     from kit.terminal import print_json, say
+    from records.tables.model_deployments import Action
     from serving.promotion.preview import preview
     from serving.promotion.promotion import Request, actor
     from serving.promotion.tables import print_preview, tell_step
@@ -142,6 +144,8 @@ def _moved(
     seen: list[Preview] = []
 
     def ask(move: "Move") -> None:
+        if yes and move.action is Action.ROLLBACK:
+            return
         seen.append(preview(tools, move))
         if not as_json:
             print_preview(move, seen[0])

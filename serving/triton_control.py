@@ -77,7 +77,10 @@ class TritonControl:
         self._load_seconds = load_seconds
         # The environment's proxies are for the outside; Triton is a neighbour.
         self._client = client or httpx.Client(
-            base_url=f"http://{address}", timeout=answer_seconds, trust_env=False
+            base_url=f"http://{address}",
+            timeout=answer_seconds,
+            trust_env=False,
+            verify=False,  # noqa: S501 - plain HTTP; the system's certificates would be read for 0.1 s
         )
 
     def __enter__(self) -> Self:

@@ -19,7 +19,8 @@ from serving.batch.source import Part
 from serving.batch.worker import Failure, Job, PartWorker, packed
 from serving.settings import ServingSettings
 
-RAY_LOG: Final = ".ray.log"
+RAY_LOG: Final = "_ray/ray.log"
+"""Below the output; readers of Parquet leave names with `_` aside."""
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """`sluice status`: what should run, what does, and what to do where the two differ."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from contracts.routes import Route
 from kit.errors import SluiceError
 from kit.home import Home
 from records import model_registry
+from records.model_registry import TRACKING_URI
 from serving.local import probes, programs, routing
 from serving.local.stack import Stack
 from serving.local.state import LOOPBACK
@@ -172,6 +174,8 @@ def _model(
 
 
 def _aliases(home: Home) -> dict[tuple[Environment, str], str]:
+    if TRACKING_URI not in os.environ and not (home.root / "mlflow.db").exists():
+        return {}  # To ask would make one.
     registry = model_registry.opened(home)
     return {
         (environment, name): pointed.version

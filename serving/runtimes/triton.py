@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,9 +31,9 @@ __all__ = [
 ]  # fmt: skip
 
 _STUB_SECONDS: Final = 1
-_POLL_SECONDS: Final = 0.02
+_POLL_SECONDS: Final = 0.05
 _STARTS: Final = 3
-_TAKEN: Final = "Address already in use"
+_TAKEN: Final = "already in use"
 _LOG_END_BYTES: Final = 2000
 
 
@@ -84,10 +84,12 @@ def running(
     *,
     log: Path | None = None,
     settings: ServingSettings | None = None,
+    choose: Callable[[], Ports] = free_ports,
 ) -> Iterator[Triton]:
     """Yields a Triton over `repository` that has `models` ready, each by name and version; then stops it.
 
-    Its log goes to `log` (`<repository>.log`). What it leaves running after the time to stop is killed.
+    Its log goes to `log` (`<repository>.log`). If a port of those that `choose` gave was taken meanwhile, it
+    is asked again. What is left running after the time to stop is killed.
 
     Raises:
         TritonUnavailable: it cannot run on this machine.
@@ -96,7 +98,7 @@ def running(
     """
     settings = settings or ServingSettings.load()
     log = log or repository.with_name(f"{repository.name}.log")
-    process, ports = _started(repository, log, settings)
+    process, ports = _started(repository, log, settings, choose)
     try:
         triton = Triton(process.pid, ports, log)
         with TritonControl(
@@ -129,10 +131,10 @@ def stop(process: "subprocess.Popen[bytes]", seconds: float) -> None:
 
 
 def _started(
-    repository: Path, log: Path, settings: ServingSettings
+    repository: Path, log: Path, settings: ServingSettings, choose: Callable[[], Ports]
 ) -> tuple["subprocess.Popen[bytes]", Ports]:
     for attempt in range(_STARTS):
-        ports = free_ports()
+        ports = choose()
         how = command(repository, ports, load_all=False, stop_seconds=settings.triton_stop_seconds)
         with log.open("wb") as target:
             process = subprocess.Popen(  # noqa: S603 - our own wheel's server
@@ -160,12 +162,21 @@ def _started(
 def _wait(process: "subprocess.Popen[bytes]", ports: Ports, log: Path, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     with TritonControl(f"{LOOPBACK}:{ports.http}") as control:
-        while not control.ready():
+        # Another's server may answer on a port that was taken meanwhile, so the ports must be our own.
+        while not (_listens(process.pid, ports) and control.ready()):
             if process.poll() is not None:
                 raise TritonFailed(f"Triton ended with code {process.returncode}. {_end(log)}")
             if time.monotonic() > deadline:
                 raise TritonFailed(f"Triton was not ready within {seconds:g} s. {_end(log)}")
             time.sleep(_POLL_SECONDS)
+
+
+def _listens(pid: int, ports: Ports) -> bool:
+    """Tells whether the process `pid` itself listens on all of the ports."""
+    found = psutil.net_connections("tcp")
+    return {*ports} <= {
+        each.laddr.port for each in found if each.pid == pid and each.status == psutil.CONN_LISTEN
+    }
 
 
 def _end(log: Path) -> str:

@@ -108,8 +108,8 @@ def command(
     """Returns how to start a Triton over `repository` that ends within `stop_seconds` of a SIGTERM.
 
     With `load_all` it loads every model of the repository at its start, so that one that was killed comes
-    back with what it served; a model that cannot be loaded does not keep the others from it. Makes the folder
-    `backends` (beside the repository) if it is not there.
+    back with what it served; a model that cannot be loaded does not keep the others from it. Makes the
+    folders `repository` and `backends` (beside it): without the first it would never be ready.
 
     Raises:
         TritonUnavailable: it cannot run on this machine.
@@ -117,6 +117,7 @@ def command(
     reason = unavailable()
     if reason is not None:
         raise TritonUnavailable(reason)
+    repository.mkdir(parents=True, exist_ok=True)
     files = _files()
     server = next(file for file in files if file.name == "tritonserver")
     packages = server.parents[3]

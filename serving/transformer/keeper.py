@@ -8,6 +8,8 @@ ready again. Requests do not wait for that: they are sent, and answered as Trito
 
 import asyncio
 import contextlib
+import os
+import signal
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,6 +99,8 @@ class Keeper:
     async def start(self) -> None:
         """Begins to follow the route and to watch Triton."""
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._watch())]
+        for task in self._tasks:
+            task.add_done_callback(_end_process)
 
     async def close(self) -> None:
         """Ends both, and closes the connections."""
@@ -127,7 +131,7 @@ class Keeper:
                 return
             self._seen = seen
             self._wanted = Target.of(_route(path))
-            self.pending = None
+            self.pending = self._judged = None  # written anew, it is judged anew
             if self.current is not None and self._wanted == self.current.target:
                 self._judged, self.refused = self._wanted, None
         except FileNotFoundError:
@@ -135,6 +139,8 @@ class Keeper:
                 self.pending = {"reason": f"There is no route at {path} yet."}
         except RouteUnreadable as exc:
             self._refuse("unknown", exc)
+        except OSError as exc:
+            self._refuse("unknown", RouteUnreadable(f"{path} cannot be read: {exc.strerror}."))
 
     async def _adopt(self, wanted: Target) -> None:
         """Makes `wanted` the current version; what cannot be told yet is tried again."""
@@ -142,9 +148,11 @@ class Keeper:
             candidate = await self._loader.served(wanted, self.current)
         except (BundleDamaged, Refused) as exc:
             self._refuse(wanted.version, exc)
-            # Without another version there is nothing to stay on: the cause may yet be mended.
-            if self.current is not None:
-                self._judged = wanted
+            return
+        except OSError as exc:
+            self._refuse(
+                wanted.version, RouteUnreadable(f"The bundle {wanted.bundle} cannot be read: {exc.strerror}.")
+            )
             return
         except OperationalError as exc:
             self.pending = {"version": wanted.version, "reason": exc.message}
@@ -172,6 +180,9 @@ class Keeper:
             self._measures.refused_versions.inc()
             log.warning("model_version_refused", version=version, reason=reason)
         self.refused, self.pending = refusal, None
+        # Without another version there is nothing to stay on: the cause may yet be mended.
+        if self.current is not None:
+            self._judged = self._wanted
 
     async def _watch(self) -> None:
         while True:
@@ -203,6 +214,13 @@ class Keeper:
         except (OperationalError, Refused) as exc:
             return exc.message
         return None
+
+
+def _end_process(task: "asyncio.Task[None]") -> None:
+    """Ends a process whose version nobody keeps any more, cleanly: who started it starts it again."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("keeper_failed", exc_info=task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _route(path: Path) -> Route:

@@ -31,6 +31,7 @@ _CHANNEL: Final = [
     ("grpc.enable_http_proxy", 0),
 ]
 _LEAST_SECONDS: Final = 0.001
+_GRACE_SECONDS: Final = 2.0
 
 
 class PredictorRow(NamedTuple):
@@ -89,8 +90,8 @@ class Predictor:
             return False
 
     async def close(self) -> None:
-        """Closes the connection."""
-        await self._channel.close()
+        """Closes the connection; calls under way are given time to end."""
+        await self._channel.close(grace=_GRACE_SECONDS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -130,6 +131,8 @@ async def _answer(method: Any, request: Any, deadline: float) -> Any:
         return await method(request, timeout=left)
     except grpc.aio.AioRpcError as exc:
         raise _translated(exc.code()) from exc
+    except grpc.aio.UsageError as exc:
+        raise PredictorDown("The connection to the model server was closed.") from exc
 
 
 def _translated(code: grpc.StatusCode) -> PredictorDown | PredictorFailed | DeadlinePassed:

@@ -5,6 +5,7 @@ seconds) and a version was verified. SIGTERM ends it when the requests in flight
 """
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
@@ -172,4 +173,7 @@ def _sender_lookup(home: Home, features: FeatureRepoSettings, registry: Collecto
     from feature_repo.online import SenderLookup
     from feature_repo.store import open_store
 
-    return SenderLookup(open_store(home, features), registry).lookup
+    lookup = SenderLookup(open_store(home, features), registry).lookup
+    # What was imported stays: the collector need not walk through all of Feast again and again.
+    gc.freeze()
+    return lookup

@@ -17,12 +17,16 @@ from google.protobuf import json_format
 from numpy.typing import NDArray
 from prometheus_client import Histogram
 
+from contracts.bundle import BundleContract
+from contracts.features import SCHEMA_DIGEST
 from contracts.routes import Route
+from contracts.tensors import PREDICTOR_INPUTS, PREDICTOR_OUTPUTS
 from kit import bundle as bundles
 from kit.bundle import Bundle
 from serving import golden
 from serving.explanations import Explainer
 from serving.extraction import NUMERIC, TEXT, Vocabulary
+from serving.transformer import MODEL
 from serving.transformer.coalescing import Coalescer
 from serving.transformer.errors import PredictorFailed
 from serving.transformer.predictor import Predictor, PredictorRow
@@ -95,10 +99,11 @@ class Loader:
 
         Raises:
             BundleDamaged: the bundle is not what was registered.
-            Refused: Triton's tensors or answers are not the bundle's.
+            Refused: it takes other features, or Triton's tensors or answers are not the bundle's.
             OperationalError: Triton does not answer, or does not have the version yet.
         """
         bundle = await asyncio.to_thread(bundles.load, target.bundle, digest=target.digest)
+        require_our_features(bundle.contract)
         if former is not None and former.predictor.address == target.triton_grpc:
             predictor = former.predictor
         else:
@@ -126,6 +131,27 @@ class Loader:
                 calls=self._settings.calls_at_once,
                 divisible=PredictorFailed,
             ),
+        )
+
+
+def require_our_features(contract: BundleContract) -> None:
+    """Returns if a bundle takes what this transformer makes.
+
+    Raises:
+        ContractMismatch: it is of another model, or was trained on other features.
+    """
+    reasons = []
+    if contract.workload != MODEL:
+        reasons.append(f"The bundle is of {contract.workload}, and this is a transformer of {MODEL}.")
+    if (contract.inputs, contract.outputs) != (PREDICTOR_INPUTS, PREDICTOR_OUTPUTS):
+        reasons.append("Its tensors are not those of contracts/tensors.py.")
+    if contract.schema_digest != SCHEMA_DIGEST:
+        reasons.append("It was trained on another list of features than contracts/features.py has now.")
+    if reasons:
+        raise golden.ContractMismatch(
+            "The bundle does not take what the transformer makes.",
+            reasons=reasons,
+            next_step="Train a version with this code, or run the code that the bundle was trained with.",
         )
 
 

@@ -17,8 +17,8 @@ WATCHED = {
     "socket.bind", "socket.connect", "sqlite3.connect", "subprocess.Popen",
 }  # fmt: skip
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-# Alembic alone runs these scripts, within a context of its own.
-SCRIPTS = (".migrations.env", ".migrations.versions")
+# Others run these, each within a context of its own: Alembic, and Triton's stub.
+SCRIPTS = (".migrations.env", ".migrations.versions", ".python_backend.model")
 
 
 def modules_of(packages: list[str]) -> list[str]:

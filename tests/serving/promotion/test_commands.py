@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,10 +14,11 @@ from contracts.environments import Environment
 from kit.home import Home
 from records import model_registry
 from serving.promotion.ledger import history
+from tests.serving.kserve.api_server import running
+from tests.serving.kserve.test_kserve import settings_for
 from tests.serving.promotion.shop import IRIS, pointed
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*")
-COMMAND = (sys.executable, "-c", "from cli.main import main; main()")
 PROMOTE = ["model", "promote", "1", "--to", "staging", "--reason", "It is better.", "--workload", IRIS]
 
 
@@ -43,7 +43,8 @@ def test_promote_and_rollback_tell_what_they_did_as_json(
     assert second["preview"]["test_split"]["rows"] > 0
     back = ("model", "rollback", "--in", "staging", "--reason", "Worse.", "--workload", IRIS)
     assert run(*back, "--yes", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["version"] == "1"
+    third = json.loads(capsys.readouterr().out)
+    assert (third["version"], third["preview"]) == ("1", None)
     assert pointed(model_registry.opened(home)) == "1"
     assert [row.action for row in history(IRIS, Environment.STAGING)] == ["rollback", "promote", "promote"]
     assert "@" in history(IRIS, Environment.STAGING)[0].actor
@@ -75,21 +76,24 @@ def test_without_a_terminal_yes_must_be_said(home: Home, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(("said", "code", "moved"), [("y", 0, "1"), ("n", 1, None)])
-def test_a_person_is_asked_on_a_terminal(home: Home, said: str, code: int, moved: str | None) -> None:
+def test_a_person_is_asked_on_a_terminal(
+    home: Home,
+    said: str,
+    code: int,
+    moved: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """And may say no."""
     leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        (*COMMAND, *PROMOTE), stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
     try:
         os.write(leader, f"{said}\n".encode())
-        _, told = process.communicate(timeout=240)
+        with os.fdopen(follower, encoding="utf-8") as terminal:
+            monkeypatch.setattr(sys, "stdin", terminal)
+            assert run(*PROMOTE) == code
     finally:
         os.close(leader)
-        os.close(follower)
-        process.kill()
-    assert process.returncode == code, told.decode()
-    assert b"Serve version 1 in staging?" in told
+    assert "Serve version 1 in staging?" in capsys.readouterr().err
     assert pointed(model_registry.opened(home)) == moved
 
 
@@ -111,3 +115,26 @@ def test_manifests_are_printed_for_git_and_uploaded_on_request(
     assert (tmp_path / "store" / uri.removeprefix("pvc://models/") / IRIS / "2" / "model.onnx").is_file()
     assert pointed(model_registry.opened(home), Environment.PRODUCTION) is None
     assert run("model", "manifests", "3", "--to", "production", "--workload", IRIS) == 3
+
+
+def test_a_setting_sends_promotions_to_a_cluster(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same command, ledger and alias; other processes."""
+    with running() as api:
+        settings = settings_for(api.address, tmp_path)
+        for name in ("kubeconfig", "namespace", "repository_uri", "poll_seconds"):
+            monkeypatch.setenv(f"DEPLOYMENT_{name.upper()}", str(getattr(settings, name)))
+        monkeypatch.setenv("DEPLOYMENT_PLACE", "cluster")
+        for version in ("1", "2"):
+            assert run("model", "promote", version, *PROMOTE[3:], "--yes", "--json") == 0
+            told = json.loads(capsys.readouterr().out)
+            assert (told["live"], told["version"]) == (True, version)
+        assert list(api.services) == ["iris-staging"]
+        api.wrong.add("1")
+        assert run("model", "promote", "1", *PROMOTE[3:], "--yes") == 3
+        assert "Golden row" in capsys.readouterr().err
+        labels = api.services["iris-staging"]["spec"]["predictor"]["labels"]
+        assert labels["sluice.dev/version"] == pointed(model_registry.opened(home)) == "2"
+        assert list(api.services) == ["iris-staging"]
+    assert [row.to_version for row in history(IRIS, Environment.STAGING)] == ["2", "1"]
