@@ -28,10 +28,11 @@ _MICRO: Final = 1e6
 _MILLI: Final = 1e3
 
 
-def extraction(home: Home) -> list[Figure]:
+def extraction(home: Home, *, hostile_bytes: int = _HOSTILE_BYTES) -> list[Figure]:
     """Returns the figures of parsing and extraction over the corpus below `home`.
 
-    The peer only finds and decodes one body: no links, no HTML to text, no features.
+    The peer only finds and decodes one body: no links, no HTML to text, no features. Hostile messages have
+    `hostile_bytes`, twice and four times as many.
 
     Raises:
         UsageError: there is no corpus yet.
@@ -39,7 +40,7 @@ def extraction(home: Home) -> list[Figure]:
     if not corpus_path(home).exists():
         raise UsageError("There is no corpus to measure on.", next_step="Run `sluice data fetch` first.")
     messages = pq.read_table(corpus_path(home), columns=[column.RAW])[column.RAW].to_pylist()
-    return [_per_message(messages), _all_cores(messages), *_hostile()]
+    return [_per_message(messages), _all_cores(messages), *_hostile(hostile_bytes)]
 
 
 def features_of(messages: Sequence[bytes]) -> int:
@@ -98,12 +99,12 @@ def _all_cores(messages: list[bytes]) -> Figure:
     )
 
 
-def _hostile() -> list[Figure]:
+def _hostile(size: int) -> list[Figure]:
     growth, slowest = {}, {}
     for kind, made in HOSTILE.items():
-        once = _best_seconds(made, _HOSTILE_BYTES)
-        growth[kind] = _best_seconds(made, 2 * _HOSTILE_BYTES) / once
-        slowest[kind] = _best_seconds(made, 4 * _HOSTILE_BYTES)
+        once = _best_seconds(made, size)
+        growth[kind] = _best_seconds(made, 2 * size) / once
+        slowest[kind] = _best_seconds(made, 4 * size)
     worst, slow = max(growth, key=growth.__getitem__), max(slowest, key=slowest.__getitem__)
     return [
         Figure(
@@ -114,7 +115,7 @@ def _hostile() -> list[Figure]:
             note=f"worst of {len(HOSTILE)} kinds: {worst}",
         ),
         Figure(
-            name="hostile input of 1 MiB, slowest kind",
+            name=f"hostile input of {4 * size / (1 << 20):g} MiB, slowest kind",
             value=slowest[slow] * _MILLI,
             unit="ms",
             note=slow,

@@ -34,8 +34,10 @@ _BATCHES: Final = (1, 32)
 _PEER: Final = "feast get_online_features"
 
 
-def lookup(home: Home) -> list[Figure]:
+def lookup(home: Home, *, repeats: int = _REPEATS) -> list[Figure]:
     """Returns the figures of SQLite and of a Redis started for this; the stores of `home` are not touched.
+
+    Each lookup is asked `repeats` times.
 
     Raises:
         UsageError: there is no corpus yet.
@@ -49,7 +51,7 @@ def lookup(home: Home) -> list[Figure]:
     figures: list[Figure] = []
     for kind in ("sqlite", "redis"):
         with _filled(home, kind) as store:
-            figures += [_lookup_figure(store, kind, senders, size) for size in _BATCHES]
+            figures += [_lookup_figure(store, kind, senders, size, repeats) for size in _BATCHES]
             if kind == "sqlite":
                 start = time.perf_counter()
                 historical_numbers(store, senders, dates)
@@ -60,13 +62,13 @@ def lookup(home: Home) -> list[Figure]:
     return figures
 
 
-def _lookup_figure(store: SenderStore, kind: str, senders: list[str], size: int) -> Figure:
+def _lookup_figure(store: SenderStore, kind: str, senders: list[str], size: int, repeats: int) -> Figure:
     at = datetime(2002, 12, 1, tzinfo=UTC)
     ours = SenderLookup(store, CollectorRegistry())
     service = store.feast.get_feature_service(store.service.name)
     own: list[float] = []
     peer: list[float] = []
-    for repeat in range(_REPEATS):
+    for repeat in range(repeats):
         batch = [senders[(repeat * size + index) % len(senders)] for index in range(size)]
         own.append(_seconds(partial(ours.lookup, batch, at)))
         keys = [address(sender) for sender in batch]

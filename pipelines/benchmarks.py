@@ -7,8 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from kit.benchmark import Figure
 from kit.errors import OperationalError
@@ -32,31 +32,41 @@ def full_run(_home: Home) -> list[Figure]:
     Raises:
         RunFailed: the run did not end in staging.
     """
-    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
-        return _measured(Path(folder))
+    return measured("--trials", str(TRIALS))
 
 
-def _measured(folder: Path) -> list[Figure]:
+def measured(*options: str) -> list[Figure]:
+    """Returns the figures of a run with these options of `sluice pipeline run`.
+
+    Raises:
+        RunFailed: the run did not end in staging.
+    """
     code = "from cli.main import main; main()"
     start = time.monotonic()
-    done = subprocess.run(  # noqa: S603 - our own command
-        (sys.executable, "-c", code, "pipeline", "run", "--trials", str(TRIALS), "--json"),
-        env={**os.environ, "SLUICE_HOME": str(folder)},
-        stdout=subprocess.PIPE,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
+        done = subprocess.run(  # noqa: S603 - our own command
+            (sys.executable, "-c", code, "pipeline", "run", *options, "--json"),
+            env={**os.environ, "SLUICE_HOME": folder},
+            stdout=subprocess.PIPE,
+            check=False,
+        )
     seconds = time.monotonic() - start
     if done.returncode != 0:
         raise RunFailed(
             f"The run left with exit code {done.returncode}.",
             next_step="Run `sluice pipeline run` by hand: it says what is wrong.",
         )
-    steps = json.loads(done.stdout)["steps"]
+    return figures(json.loads(done.stdout), seconds)
+
+
+def figures(summary: Mapping[str, Any], seconds: float) -> list[Figure]:
+    """Returns the figures of a run that ended with `summary`, whose processes are children of this one."""
+    steps, trials = summary["steps"], summary["steps"]["search"]["trials"]
     slowest = max(steps, key=lambda name: steps[name]["seconds"])
     scale = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * scale
     note = f"slowest step: {slowest}, {steps[slowest]['seconds']:.0f} s"
     return [
-        Figure(f"full run, {TRIALS} trials", seconds, "s", aim="< 240", note=note),
+        Figure(f"full run, {trials} trials", seconds, "s", aim="< 240", note=note),
         Figure("full run, largest process", peak / 2**20, "MiB"),
     ]

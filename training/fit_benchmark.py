@@ -31,15 +31,19 @@ def fit(home: Home) -> list[Figure]:
     Raises:
         kit.errors.SluiceError: there is no data yet; `next_step` says what to run.
     """
-    workload = workloads.find(workloads.DEFAULT)
+    return figures(workloads.find(workloads.DEFAULT), home, trials=TRIALS)
+
+
+def figures(workload: Workload, home: Home, *, trials: int) -> list[Figure]:
+    """Returns the figures of `fit`, of any workload and with a search of so many trials."""
     dataset = workload.load(home)
     splits = dataset.split(SEED)
-    featuriser, fitted, figures = _fit_figures(workload, dataset, splits)
-    figures += _answer_figures(workload, featuriser, fitted, dataset, splits)
-    figures.append(_search_figure(workload, dataset, splits))
+    featuriser, fitted, found = _fit_figures(workload, dataset, splits)
+    found += _answer_figures(workload, featuriser, fitted, dataset, splits)
+    found.append(_search_figure(workload, dataset, splits, trials))
     scale = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-    return [*figures, Figure("peak memory of the process that measured", peak / 2**20, "MiB")]
+    return [*found, Figure("peak memory of the process that measured", peak / 2**20, "MiB")]
 
 
 def _fit_figures(
@@ -73,9 +77,8 @@ def _answer_figures(
 ) -> list[Figure]:
     test = dataset.rows.take(splits.test)
     graph = OnnxFunction(export(workload, featuriser, fitted))
-    few = [
-        {name: values[row : row + 1] for name, values in test.inputs.items()} for row in range(_ONE_BY_ONE)
-    ]
+    asked = range(min(_ONE_BY_ONE, len(test)))
+    few = [{name: values[row : row + 1] for name, values in test.inputs.items()} for row in asked]
 
     def library(inputs: Any) -> object:
         matrix = featuriser.fitted_matrix if isinstance(featuriser, Referenced) else featuriser.matrix
@@ -98,16 +101,15 @@ def _answer_figures(
     ]
 
 
-def _search_figure(workload: Workload, dataset: Dataset, splits: Splits) -> Figure:
+def _search_figure(workload: Workload, dataset: Dataset, splits: Splits, trials: int) -> Figure:
+    settings = TrainingSettings.load()
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
-        plan = SearchPlan(trials=TRIALS, seed=SEED)
-        found = search(
-            workload, dataset, splits, plan, storage=Path(folder), settings=TrainingSettings.load()
-        )
+        plan = SearchPlan(trials=trials, seed=SEED, folds=settings.search_folds)
+        found = search(workload, dataset, splits, plan, storage=Path(folder), settings=settings)
     stopped = sum(trial.status is TrialStatus.STOPPED for trial in found.trials)
     busy = sum(trial.seconds for trial in found.trials)
     return Figure(
-        f"search, {TRIALS} trials, start of Ray included",
+        f"search, {trials} trials on {settings.search_folds} folds, start of Ray included",
         found.seconds,
         "s",
         note=f"{busy:.0f} s within trials, {stopped} stopped early, {found.featurisers} featurisers",

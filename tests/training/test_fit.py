@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kit.home import Home
 from kit.ray.session import opened
 from tests.kit.ray_head import authenticate
 from tests.training.small_workload import BoostedEstimator, CentroidEstimator, dataset, split, workload
+from training import workloads
 from training.fit import FitFailed, FitPlan, WorkersUnsupported, fit
+from training.fit_benchmark import figures
 from training.fit_worker import shard
 from training.settings import TrainingSettings
 from training.workload import Fitted
@@ -150,6 +153,16 @@ def test_more_workers_than_cpus_are_refused(ray_session: None, tmp_path: Path) -
             storage=tmp_path,
             settings=SETTINGS,
         )
+
+
+def test_the_figures_of_bench_are_of_one_run(ray_session: None, tmp_path: Path) -> None:
+    """Fit, predict, one row against the libraries, a search, and memory: on the smallest workload."""
+    found = figures(workloads.find("iris"), Home(tmp_path), trials=1)
+    assert [figure.unit for figure in found] == ["rows/s", "rows/s", "rows/s", "µs/row", "s", "MiB"]
+    assert all(figure.value > 0 for figure in found)
+    assert found[3].ratio is not None
+    assert found[3].ratio > 0
+    assert "1 trials on 3 folds" in found[4].name
 
 
 def test_shards_hold_each_row_once_and_each_class_in_equal_shares() -> None:
