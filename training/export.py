@@ -51,7 +51,7 @@ def check(model: bytes, contract: ModelContract) -> None:
             open it; `reasons` has a sentence for each.
     """
     import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError
 
     try:
         graph = onnx.load_from_string(model)
