@@ -8,7 +8,7 @@ import typer
 
 from training.workloads import DEFAULT, MODULES
 
-pipeline = typer.Typer(no_args_is_help=True)
+pipeline = typer.Typer(no_args_is_help=True, add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 WorkloadOption = Annotated[

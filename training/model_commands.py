@@ -6,7 +6,7 @@ import typer
 
 from training.workloads import DEFAULT, MODULES
 
-model = typer.Typer(no_args_is_help=True)
+model = typer.Typer(no_args_is_help=True, add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 WorkloadOption = Annotated[
