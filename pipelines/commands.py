@@ -9,7 +9,7 @@ import typer
 from kit.ray.remote_command import RayJobs, RayVariables, leave_with_the_head
 from training.workloads import DEFAULT, MODULES
 
-pipeline = typer.Typer(no_args_is_help=True)
+pipeline = typer.Typer(no_args_is_help=True, add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 WorkloadOption = Annotated[

@@ -10,6 +10,9 @@ from typing import IO
 
 import psutil
 
+_KILL_SECONDS = 30.0
+"""Longest wait for processes that were killed to be gone."""
+
 
 class ProcessGroup:
     """A process in a session of its own; its standard input closes when this process ends, in any way."""
@@ -49,6 +52,10 @@ class ProcessGroup:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
+        # A kill is not waited for by itself, and a busy machine takes its time over it.
+        deadline = time.monotonic() + _KILL_SECONDS
+        while time.monotonic() < deadline and _alive(family):
+            time.sleep(0.02)
         if self._child.stdin is not None:
             self._child.stdin.close()
 

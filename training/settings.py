@@ -1,8 +1,8 @@
 """Settings of the corpus and of training (prefix `TRAINING_`)."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from kit.settings import Settings, settings_config
 
@@ -92,9 +92,9 @@ class TrainingSettings(Settings):
     search_objective: str = "f1"
     """What a search makes best: f1, best_f1, roc_auc or log_loss."""
 
-    search_folds: Literal[0] | Annotated[int, Field(ge=2, le=20)] = 3
-    """Trials are judged on the mean over so many grouped folds of the training rows, or with 0 on the
-    validation rows alone."""
+    search_folds: int = Field(default=3, ge=0, le=20)
+    """Trials are judged on the mean over so many grouped folds of the training rows, at least 2, or with 0 on
+    the validation rows alone."""
 
     search_margin: float = Field(default=1, ge=0, le=10)
     """Standard errors over the folds by which the best trial must be ahead of the workload's defaults;
@@ -125,3 +125,10 @@ class TrainingSettings(Settings):
 
     registry_timeout_seconds: float = Field(default=5, gt=0, le=300)
     """Longest wait for MLflow to connect, and to give a first sign of life, before anything starts."""
+
+    @field_validator("search_folds")
+    @classmethod
+    def _one_fold_judges_nothing(cls, folds: int) -> int:
+        if folds == 1:
+            raise ValueError("one fold leaves no rows to fit on: 0, or 2 and more")
+        return folds

@@ -23,7 +23,7 @@ from training.trials import SearchPlan, TrialStatus
 
 pytestmark = pytest.mark.xdist_group("ray")
 
-WAIT_SECONDS = 240
+WAIT_SECONDS = 400
 ROOT = Path(__file__).parents[2]
 SETTINGS = TrainingSettings(ray_cpus=2, search_stopping=False)
 
@@ -93,7 +93,7 @@ def owner_of(folder: Path) -> int | None:
 
 def wait_until_gone(folder: Path) -> list[int]:
     """Returns the processes of this search that are still there after a while."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + WAIT_SECONDS
     while (left := ray_processes_of(folder)) and time.monotonic() < until:
         time.sleep(0.2)
     return left

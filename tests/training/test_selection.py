@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from kit.settings import SettingsError
 from training.selection import Selection, selected
+from training.settings import TrainingSettings
 from training.trials import Trial, TrialStatus
 
 DEFAULTS: dict[str, Any] = {"depth": 3, "terms": ("a", "b")}
@@ -76,6 +78,16 @@ def test_the_best_is_taken_where_nothing_tells_what_noise_is(others: tuple[Trial
     """No defaults to hold it against, or no spread."""
     found = take(*others)
     assert (found.trial.number, found.noise) == (1, None)
+
+
+@pytest.mark.parametrize("folds", [0, 2, 3])
+def test_folds_are_none_or_several(folds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the environment gives them; one fold leaves nothing to fit on."""
+    monkeypatch.setenv("TRAINING_SEARCH_FOLDS", str(folds))
+    assert TrainingSettings.load().search_folds == folds
+    monkeypatch.setenv("TRAINING_SEARCH_FOLDS", "1")
+    with pytest.raises(SettingsError, match="one fold"):
+        TrainingSettings.load()
 
 
 def test_without_a_finished_trial_nothing_is_taken() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 
 from training.estimators import forest
 from training.estimators.forest import Forest
-from training.estimators.graph import classifier_graph
 from training.estimators.number_features import NumberFeatures
+from training.estimators.parts import parts, whole_graph
 from training.workload import Featuriser, Fitted, Labels, Matrix, Parameters, RoundReport, Rows
 
 
@@ -51,13 +51,12 @@ class NumberForest:
 
     def export(self, featuriser: Featuriser, fitted: Fitted) -> bytes:
         """Returns one ONNX graph from the numbers to `label` and `probabilities`."""
-        features, trees = _ours(featuriser, fitted)
-        whole = classifier_graph(features.graph.proto(), trees.graph(), self.classes)
-        return bytes(whole.SerializeToString())
+        features, trees = parts(featuriser, fitted, (NumberFeatures, Forest))
+        return whole_graph(features.graph, trees, self.classes)
 
     def save(self, folder: Path, featuriser: Featuriser, fitted: Fitted) -> None:
         """Writes both into `folder`."""
-        features, trees = _ours(featuriser, fitted)
+        features, trees = parts(featuriser, fitted, (NumberFeatures, Forest))
         features.save(folder)
         trees.save(folder)
 
@@ -72,9 +71,3 @@ def _judged(fitted: Forest, matrix: Matrix, labels: Labels) -> dict[str, float]:
     answers = fitted.probabilities(matrix).astype(np.float64)
     classes = list(range(answers.shape[1]))
     return {"log_loss": float(log_loss(labels, answers, labels=classes))}
-
-
-def _ours(featuriser: Featuriser, fitted: Fitted) -> tuple[NumberFeatures, Forest]:
-    if not isinstance(featuriser, NumberFeatures) or not isinstance(fitted, Forest):
-        raise TypeError("Not made by this estimator.")
-    return featuriser, fitted

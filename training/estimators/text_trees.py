@@ -7,7 +7,7 @@ from typing import ClassVar
 from training.estimators import boosted_trees
 from training.estimators.boosted_trees import BoostedTrees
 from training.estimators.errors import check_classes
-from training.estimators.graph import classifier_graph
+from training.estimators.parts import parts, whole_graph
 from training.estimators.terms import chosen_terms
 from training.estimators.text_features import TextFeatures
 from training.workload import Featuriser, Fitted, Labels, Matrix, Parameters, RoundReport, Rows
@@ -70,22 +70,15 @@ class TextTrees:
 
     def export(self, featuriser: Featuriser, fitted: Fitted) -> bytes:
         """Returns one ONNX graph from text and numbers to `label` and `probabilities`."""
-        features, trees = _ours(featuriser, fitted)
-        whole = classifier_graph(features.graph.proto(), trees.graph(), boosted_trees.CLASSES)
-        return bytes(whole.SerializeToString())
+        features, trees = parts(featuriser, fitted, (TextFeatures, BoostedTrees))
+        return whole_graph(features.graph, trees, boosted_trees.CLASSES)
 
     def save(self, folder: Path, featuriser: Featuriser, fitted: Fitted) -> None:
         """Writes both into `folder`."""
-        features, trees = _ours(featuriser, fitted)
+        features, trees = parts(featuriser, fitted, (TextFeatures, BoostedTrees))
         features.save(folder)
         trees.save_native(folder)
 
     def load(self, folder: Path) -> tuple[TextFeatures, BoostedTrees]:
         """Returns what `save` wrote, equal in every answer."""
         return TextFeatures.load(folder), BoostedTrees.load(folder)
-
-
-def _ours(featuriser: Featuriser, fitted: Fitted) -> tuple[TextFeatures, BoostedTrees]:
-    if not isinstance(featuriser, TextFeatures) or not isinstance(fitted, BoostedTrees):
-        raise TypeError("Not made by this estimator.")
-    return featuriser, fitted
