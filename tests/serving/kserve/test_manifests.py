@@ -14,7 +14,7 @@ from serving.deployers.manifests import Front, Wanted, inference_service, servic
 from serving.deployers.settings import DeploymentSettings
 
 GOLDEN = Path(__file__).parent / "golden"
-VALIDATOR = "SLUICE_MANIFEST_VALIDATOR"
+VALIDATOR = "MANIFEST_VALIDATOR"
 SETTINGS = {
     "namespace": "models",
     "repository_uri": "s3://models",

@@ -93,7 +93,9 @@ def test_an_environment_names_the_version_it_points_at(serving_one: Tools) -> No
     assert pointed(serving_one.registry, Environment.PRODUCTION) == "1"
 
 
-@pytest.mark.parametrize("which", ["", "0x1", "latest", "1; drop", "²", "-1", "1.0", "x" * 10_000])
+@pytest.mark.parametrize(
+    "which", ["", "0x1", "latest", "1; drop", "²", "-1", "1.0", pytest.param("x" * 10_000, id="long")]
+)
 def test_what_is_no_version_is_wrong_usage(tools: Tools, which: str) -> None:
     """Nothing is asked of the registry for it."""
     with pytest.raises(UsageError, match="is no version"):
@@ -107,7 +109,7 @@ def test_a_version_that_is_not_there_is_missing(tools: Tools, which: str) -> Non
         promote(tools, IRIS, STAGING, which, request())
 
 
-@pytest.mark.parametrize("reason", ["", "  \n", "x" * 100_000])
+@pytest.mark.parametrize("reason", ["", "  \n", pytest.param("x" * 100_000, id="long")])
 def test_a_blank_or_endless_reason_is_refused_before_anything_moves(
     tools: Tools, paper: PaperDeployer, reason: str
 ) -> None:
@@ -383,7 +385,9 @@ def test_an_alias_that_another_hand_moved_is_followed_by_the_next_promotion(serv
     assert moves()[-1] == ("promote", "1", "2")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "\x00\xff", '{"step": "switch"}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "\x00\xff", '{"step": "switch"}', pytest.param("[" * 100_000, id="deep")]
+)
 def test_a_journal_of_another_hand_is_not_believed(serving_one: Tools, text: str) -> None:
     """It says which file, and what to do."""
     journal = Journal(serving_one.home, IRIS, STAGING)
