@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from contracts.bundle import BundleContract
 from contracts.predictions import ID, LABEL, PROBABILITY_PREFIX
 from kit.errors import CallerError
+from serving.verdicts import decided
 
 Verdicts = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
@@ -112,11 +113,7 @@ def compare(contracts: Sequence[BundleContract], answers: Sequence[Answers]) -> 
 
 def verdicts(contract: BundleContract, probabilities: Probabilities) -> Verdicts:
     """Returns the class of each row by the bundle's threshold, or the most probable one; int64 [N]."""
-    if contract.threshold is None:
-        return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
-    positive = probabilities[:, -1] >= contract.threshold
-    others = probabilities[:, :-1].argmax(axis=1)
-    return np.where(positive, len(contract.classes) - 1, others).astype(np.int64)
+    return decided(contract, probabilities.argmax(axis=1).astype(np.int64), probabilities)
 
 
 def read_answers(path: Path, contract: BundleContract) -> Answers:

@@ -59,6 +59,8 @@ class Move(BaseModel):
     actor: str
     reason: str
     gate: dict[str, Any]
+    place: str
+    """Where it was made, as the deployer calls itself: only there can it be ended."""
     live: bool
     """True if the environment was serving: then there is something to load and to switch."""
     process: int

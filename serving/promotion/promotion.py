@@ -20,7 +20,7 @@ from records.tables.model_deployments import Action
 from records.tables.registry import NAME_LENGTH, REASON_LENGTH
 from serving.promotion import ledger
 from serving.promotion.journal import Journal, Move, journals, this_process
-from serving.promotion.steps import Run, recover
+from serving.promotion.steps import MadeElsewhere, Run, recover
 from serving.promotion.tools import Told, Tools, silent
 
 
@@ -77,6 +77,7 @@ def promote(tools: Tools, model: str, environment: Environment, which: str, requ
         VersionMissing: there is no such version.
         NotEligible: the gate refused it, or has not spoken; with the reasons.
         Locked: another move of this model is under way in this environment.
+        MadeElsewhere: a move broke off in another place of serving, and has to be ended there first.
         UsageError: the reason or the actor is blank or too long.
         CandidateNotReady: the version could not be loaded; nothing changed for callers.
         CandidateRefused: it answers wrongly; nothing changed for callers.
@@ -110,7 +111,8 @@ def rollback(
 
 
 def recover_all(tools: Tools, told: Told = silent) -> list[str]:
-    """Ends every move that a crash left behind, and returns a sentence for each; one under way is left alone.
+    """Ends every move that a crash left behind, and returns a sentence for each; left alone are one under
+    way and one of another place of serving.
 
     Raises as `promote` does.
     """
@@ -119,7 +121,7 @@ def recover_all(tools: Tools, told: Told = silent) -> list[str]:
         try:
             with journal.held():
                 sentence = recover(tools, journal, told)
-        except Locked:
+        except (Locked, MadeElsewhere):
             continue
         if sentence is not None:
             sentences.append(sentence)
@@ -213,6 +215,7 @@ def _planned(tools: Tools, journal: Journal, action: Action, version: ModelVersi
         actor=request.actor,
         reason=request.reason,
         gate=dict(gate),
+        place=tools.deployer.place,
         live=live,
         process=this_process(),
         opened_at=datetime.now(UTC),

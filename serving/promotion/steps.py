@@ -8,7 +8,8 @@ Errors::
 
     OperationalError
     ├── MoveReturned     503  a step after the switch failed; the former version answers again
-    └── MoveUnfinished   503  a step failed, and so did the way back; the next command goes on with it
+    ├── MoveUnfinished   503  a step failed, and so did the way back; the next command goes on with it
+    └── MadeElsewhere    503  what broke off was made in another place of serving
 """
 
 from datetime import UTC, datetime
@@ -39,6 +40,13 @@ class MoveUnfinished(OperationalError):
 
     code = "move_unfinished"
     title = "Unfinished"
+
+
+class MadeElsewhere(OperationalError):
+    """A move broke off in another place of serving than the one that the settings name."""
+
+    code = "made_elsewhere"
+    title = "Broke off elsewhere"
 
 
 class Run:
@@ -250,11 +258,17 @@ class Run:
 def recover(tools: Tools, journal: Journal, told: Told = silent) -> str | None:
     """Ends what a crash left in `journal`, forwards or backwards; returns what was done, or None.
 
-    Raises as `Run.carry_out` does.
+    Raises as `Run.carry_out` does, and:
+        MadeElsewhere: it was made where these tools cannot reach.
     """
     move = journal.read()
     if move is None:
         return None
+    if move.place != tools.deployer.place:
+        raise MadeElsewhere(
+            f"{move.sentence} broke off {move.place}, and this command works {tools.deployer.place}.",
+            next_step="End it there: promote or roll back with that DEPLOYMENT_PLACE.",
+        )
     serves = move.live and tools.deployer.running(move.environment)
     # A place that has stopped since holds nothing to load, to switch or to unload.
     run = Run(tools, journal, move.model_copy(update={"live": serves}), told)

@@ -77,10 +77,7 @@ class PaperDeployer:
     after: dict[str, Callable[[], None]] = field(default_factory=dict)
     """Called when a step is done."""
     calls: list[str] = field(default_factory=list)
-
-    @property
-    def place(self) -> str:
-        return "on paper"
+    place: str = "on paper"
 
     def reachable(self) -> None:
         self._step("reachable")

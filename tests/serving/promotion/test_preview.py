@@ -52,6 +52,7 @@ def move_of(before: str | None, after: str, *, environment: Environment = STAGIN
         actor="ada",
         reason="x",
         gate={},
+        place="on paper",
         live=True,
         process=1,
         opened_at=datetime.now(UTC),

@@ -16,7 +16,7 @@ from serving.promotion import Request, Tools, promote, recover_all, rollback
 from serving.promotion.journal import Journal, Move, Step
 from serving.promotion.ledger import NothingBefore, history
 from serving.promotion.promotion import NotConfirmed
-from serving.promotion.steps import MoveReturned, MoveUnfinished
+from serving.promotion.steps import MadeElsewhere, MoveReturned, MoveUnfinished
 from tests.serving.promotion.shop import DOWN, IRIS, PaperDeployer, pointed
 from training import registry as training_registry
 
@@ -238,6 +238,23 @@ def test_a_ledger_that_fails_after_the_switch_leaves_what_the_next_command_ends(
     assert served(serving_one) == ("1", {"1"}, "1")
     assert len(moves()) == 1
     assert recover_all(serving_one) == []
+
+
+def test_a_move_is_ended_only_where_it_was_made(serving_one: Tools, paper: PaperDeployer) -> None:
+    """What a cluster was left with is nothing that this machine could load or unload."""
+    paper.fail["retire"] = DOWN
+    promote(serving_one, IRIS, STAGING, "2", request())
+    paper.fail.clear()
+    elsewhere = Tools(
+        serving_one.home,
+        serving_one.registry,
+        PaperDeployer(paper.file.with_name("other"), place="elsewhere"),
+    )
+    assert recover_all(elsewhere) == []
+    with pytest.raises(MadeElsewhere, match="broke off on paper, and this command works elsewhere"):
+        promote(elsewhere, IRIS, STAGING, "1", request())
+    (sentence,) = recover_all(serving_one)
+    assert "finished" in sentence
 
 
 def test_a_former_version_that_cannot_be_unloaded_does_not_undo_the_move(
