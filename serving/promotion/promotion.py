@@ -111,10 +111,9 @@ def rollback(
 
 
 def recover_all(tools: Tools, told: Told = silent) -> list[str]:
-    """Ends every move that a crash left behind, and returns a sentence for each; left alone are one under
-    way and one of another place of serving.
+    """Ends every move that a crash left behind, and returns a sentence for each.
 
-    Raises as `promote` does.
+    One under way, and one of another place of serving, are left alone. Raises as `promote` does.
     """
     sentences = []
     for journal in journals(tools.home):
