@@ -1,7 +1,7 @@
 """The corpus as the platform's data set: rows as the model gets them, splits, slices, evasions."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 import numpy as np
@@ -61,7 +61,8 @@ def dataset(
     return Dataset(
         rows=rows,
         fingerprint=fingerprint,
-        split=lambda seed: _splits(random_split(ids, names, clusters, seed=seed)),
+        # Seconds each, and asked for by the checks and by the snapshot.
+        split=cache(lambda seed: _splits(random_split(ids, names, clusters, seed=seed))),
         split_by_time=lambda: _splits(time_split(corpus[column.DATE].to_pylist(), clusters)),
         slices=_slices(rows, statistics["text_token_count"], corpus[column.GROUP].to_pylist()),
         titles=messages.subjects,
