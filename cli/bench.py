@@ -10,10 +10,10 @@ from typing import Final
 import typer
 
 from kit.benchmark import Figure
-from kit.errors import UsageError
+from kit.errors import ExitCode, SluiceError, UsageError, problem
 from kit.files import write_text
 from kit.home import home
-from kit.terminal import bar, print_json, print_table
+from kit.terminal import bar, print_json, print_table, say
 
 MEASUREMENTS: Final[dict[str, str]] = {
     "start-up": "cli.bench:start_up",
@@ -59,7 +59,9 @@ def bench(
     """Measure speed against peers in one run.
 
     Each measurement runs on this machine, on the real corpus, next to a peer on the same input: quote the
-    ratios, not the absolute times. The figures are kept in SLUICE_HOME/reports/bench.json.
+    ratios, not the absolute times. The figures are kept in SLUICE_HOME/reports/bench.json. What cannot be
+    measured here is told with its reason, does not keep the rest from being measured, and makes the exit
+    code 1.
 
     Examples: `sluice bench`, `sluice bench --only extraction --only lookup --json`.
     """
@@ -70,22 +72,33 @@ def bench(
         )
     chosen = [name for name in MEASUREMENTS if not only or name in only]
     measured: dict[str, list[Figure]] = {}
+    missing: dict[str, SluiceError] = {}
     folders = home()
     with bar("Measuring", len(chosen)) as advance:
         for name in chosen:
             module, _, attribute = MEASUREMENTS[name].partition(":")
-            measured[name] = getattr(importlib.import_module(module), attribute)(folders)
+            try:
+                measured[name] = getattr(importlib.import_module(module), attribute)(folders)
+            except SluiceError as exc:
+                missing[name] = exc
             advance()
     document = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "figures": {name: [figure._asdict() for figure in figures] for name, figures in measured.items()},
+        "not_measured": {name: problem(error) for name, error in missing.items()},
     }
     write_text(folders.reports / "bench.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     if as_json:
         print_json(document)
-        return
+    else:
+        _print(measured, missing)
+    if missing:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _print(measured: dict[str, list[Figure]], missing: dict[str, SluiceError]) -> None:
     rows = [
         (
             name,
@@ -99,3 +112,7 @@ def bench(
         for figure in figures
     ]
     print_table("Measured", ("what", "figure", "value", "aim", "against", "note"), rows)
+    for name, error in missing.items():
+        say(f"{name} was not measured: {error.message}")
+        if error.next_step:
+            say(f"Next: {error.next_step}")

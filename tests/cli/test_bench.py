@@ -25,6 +25,24 @@ def test_only_the_named_measurement_runs_and_is_kept(
     assert (figure.value, figure.unit, figure.ratio) == (2.0, "s", 0.5)
 
 
+def test_what_cannot_be_measured_does_not_keep_the_rest_from_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told with its reason and what to do, and the exit code says that something is missing."""
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
+    monkeypatch.setitem(MEASUREMENTS, "start-up", "tests.cli.measuring:lack")
+    monkeypatch.setitem(MEASUREMENTS, "corpus", "tests.cli.measuring:measure")
+    with pytest.raises(SystemExit) as left:
+        main(["bench", "--only", "start-up", "--only", "corpus"])
+    assert left.value.code == 1
+    kept = json.loads((tmp_path / "reports" / "bench.json").read_text("utf-8"))
+    assert list(kept["figures"]) == ["corpus"]
+    assert kept["not_measured"]["start-up"]["next_step"] == "Bring something."
+    told = capsys.readouterr()
+    assert "There is nothing to measure." in told.err
+    assert "a thing" in told.out
+
+
 def test_an_unknown_measurement_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """The answer names what can be measured."""
     with pytest.raises(SystemExit) as left:
