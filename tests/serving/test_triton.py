@@ -182,37 +182,50 @@ def test_version_comes_and_goes_while_requests_run_and_none_fails(
     rows = golden.rows(flowers_1.contract)
     wanted = {"1": golden.expected(flowers_1, rows), "2": golden.expected(flowers_2, rows)}
     current = ["1"]
-    stopped = threading.Event()
+    stopped, lock = threading.Event(), threading.Lock()
+    under_way = {"1": 0, "2": 0}
+    answered = [{"1": 0, "2": 0} for _ in range(2)]
 
-    def send() -> dict[str, int]:
-        counts = {"1": 0, "2": 0}
+    def send(mine: dict[str, int]) -> None:
         with TritonControl(serving.triton.http) as own:
             while not stopped.is_set():
-                version = current[0]
-                answer = own.infer(FLOWERS, version, rows)["probabilities"]
+                with lock:
+                    version = current[0]
+                    under_way[version] += 1
+                try:
+                    answer = own.infer(FLOWERS, version, rows)["probabilities"]
+                finally:
+                    with lock:
+                        under_way[version] -= 1
                 assert np.abs(answer - wanted[version]["probabilities"]).max() <= golden.TOLERANCE
-                counts[version] += 1
-        return counts
+                mine[version] += 1
+
+    def moved_to(version: str, other: str) -> bool:
+        return under_way[other] == 0 and all(mine[version] > 0 for mine in answered)
 
     with ThreadPoolExecutor(CALLERS) as pool:
-        callers = [pool.submit(send) for _ in range(2)]
+        callers = [pool.submit(send, mine) for mine in answered]
         try:
+            wait_for(lambda: moved_to("1", "2"))
             for old, new, bundle in (("1", "2", flowers_2), ("2", "1", flowers_1)):
                 add_version(repository, bundle, new, Layout.PYTHON)
                 write_config(repository, bundle.contract, [old, new], Layout.PYTHON)
                 control.load(FLOWERS)
                 assert control.ready_versions(FLOWERS) == {"1", "2"}
                 golden.check(bundle, infer_by(control, FLOWERS, new))
-                current[0] = new
-                time.sleep(0.1)  # a request that has read the old version is on its way by then
+                for mine in answered:
+                    mine[new] = 0
+                with lock:
+                    current[0] = new
+                wait_for(lambda new=new, old=old: moved_to(new, old))  # type: ignore[misc]
                 write_config(repository, bundle.contract, [new], Layout.PYTHON)
                 control.load(FLOWERS)
                 remove_version(repository, FLOWERS, old)
                 wait_for(lambda new=new: control.ready_versions(FLOWERS) == {new})  # type: ignore[misc]
         finally:
             stopped.set()
-        counts = [caller.result() for caller in callers]
-    assert all(count > 0 for each in counts for count in each.values())
+        for caller in callers:
+            caller.result()
 
 
 def test_invalid_model_is_refused_with_the_reason_and_the_old_one_serves_on(
