@@ -8,7 +8,6 @@ of its own (requirements/triton.in), which `make setup` makes. Errors::
     └── TritonUnavailable   503  it cannot run here; the message says why, and what to do instead
 """
 
-import contextlib
 import os
 import platform
 import shutil
@@ -167,9 +166,12 @@ def _backends(folder: Path, files: list[Path]) -> Path:
                 shutil.copyfile(file, staging / "python" / file.name)
         (staging / "python" / _STUB).chmod(0o755)
         staging.chmod(0o755)
-        # Another process may have been faster, with the same content.
-        with contextlib.suppress(OSError):
+        try:
             staging.rename(whole)
+        except OSError:
+            # Another process may have been faster, with the same content.
+            if not whole.is_dir():
+                raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return whole

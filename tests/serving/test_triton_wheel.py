@@ -68,6 +68,19 @@ def test_command_listens_on_loopback_with_a_backend_of_its_own(tmp_path: Path) -
     assert how.environment["PATH"].startswith(str(triton_wheel.ENVIRONMENT))
 
 
+@pytest.mark.skipif(unavailable() is not None, reason="the wheel's server cannot run here")
+def test_a_backend_that_cannot_be_put_in_its_place_is_an_error(tmp_path: Path) -> None:
+    """Triton is not started with a folder that is not there."""
+    command(tmp_path, ports=Ports(1, 2, 3), backends=tmp_path / "backends")
+    (made,) = (tmp_path / "backends").iterdir()
+    taken = tmp_path / "other" / made.name
+    taken.parent.mkdir()
+    taken.write_text("no folder")
+    with pytest.raises(NotADirectoryError):
+        command(tmp_path, ports=Ports(1, 2, 3), backends=taken.parent)
+    assert list(taken.parent.iterdir()) == [taken]
+
+
 def test_free_ports_are_three() -> None:
     """Each another."""
     assert len(set(free_ports())) == 3
