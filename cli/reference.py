@@ -26,6 +26,7 @@ SETTINGS: Final = (
     "serving.settings:ServingSettings",
     "serving.deployers.settings:DeploymentSettings",
     "serving.transformer.settings:TransformerSettings",
+    "gateway.settings:GatewaySettings",
     "pipelines.settings:PipelinesSettings",
 )
 

@@ -104,6 +104,108 @@ TRANSFORMER_MODEL: Final = Metric(
     sentence="1 for the model version that the transformer serves, 0 for those before it.",
 )
 
+GATEWAY_REQUESTS: Final = Metric(
+    name="sluice_gateway_requests_total",
+    kind=Kind.COUNTER,
+    labels=("route", "environment", "version", "status"),
+    sentence="Requests that the gateway answered. The route is the path's pattern, the version that of the "
+    "model; both are empty where there is none.",
+)
+GATEWAY_REQUEST_SECONDS: Final = Metric(
+    name="sluice_gateway_request_seconds",
+    kind=Kind.HISTOGRAM,
+    labels=("route", "environment"),
+    buckets=(0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0, 5.0),
+    sentence="Time from the head of a request to the end of its answer, whatever the answer.",
+)
+GATEWAY_UPSTREAM_SECONDS: Final = Metric(
+    name="sluice_gateway_upstream_seconds",
+    kind=Kind.HISTOGRAM,
+    labels=("environment",),
+    buckets=(0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0, 5.0),
+    sentence="Time of one try at an environment's model server.",
+)
+GATEWAY_UPSTREAM_ERRORS: Final = Metric(
+    name="sluice_gateway_upstream_errors_total",
+    kind=Kind.COUNTER,
+    labels=("environment", "error"),
+    sentence="Tries at an environment's model server that failed, by the error's code.",
+)
+GATEWAY_BREAKER_OPEN: Final = Metric(
+    name="sluice_gateway_breaker_open",
+    kind=Kind.GAUGE,
+    labels=("environment", "model"),
+    sentence="1 while requests to this model server are refused at once, 0.5 while one is tried, else 0.",
+)
+GATEWAY_IN_FLIGHT: Final = Metric(
+    name="sluice_gateway_in_flight",
+    kind=Kind.GAUGE,
+    sentence="Requests that are worked on.",
+)
+GATEWAY_WAITING: Final = Metric(
+    name="sluice_gateway_waiting",
+    kind=Kind.GAUGE,
+    sentence="Requests that wait for their turn.",
+)
+GATEWAY_KEYS_REFUSED: Final = Metric(
+    name="sluice_gateway_keys_refused_total",
+    kind=Kind.COUNTER,
+    labels=("reason",),
+    sentence="Requests without a valid key or scope; reason is missing, unknown, revoked, expired, scope or "
+    "attempts.",
+)
+GATEWAY_RATE_LIMITED: Final = Metric(
+    name="sluice_gateway_rate_limited_total",
+    kind=Kind.COUNTER,
+    labels=("key",),
+    sentence="Requests refused because their key has sent all it may; by the key's public id.",
+)
+GATEWAY_RECORDS_QUEUED: Final = Metric(
+    name="sluice_gateway_records_queued",
+    kind=Kind.GAUGE,
+    sentence="Predictions in memory that are not written yet.",
+)
+GATEWAY_SPOOL_BYTES: Final = Metric(
+    name="sluice_gateway_spool_bytes",
+    kind=Kind.GAUGE,
+    sentence="Bytes of predictions on disk that wait for the database.",
+)
+GATEWAY_SPOOL_LIMIT_BYTES: Final = Metric(
+    name="sluice_gateway_spool_limit_bytes",
+    kind=Kind.GAUGE,
+    sentence="Bytes that the spool may have; beyond them predictions are dropped.",
+)
+GATEWAY_RECORDS_WRITTEN: Final = Metric(
+    name="sluice_gateway_records_written_total",
+    kind=Kind.COUNTER,
+    sentence="Predictions that reached the database.",
+)
+GATEWAY_RECORDS_DROPPED: Final = Metric(
+    name="sluice_gateway_records_dropped_total",
+    kind=Kind.COUNTER,
+    labels=("reason",),
+    sentence="Predictions that are not remembered; reason is full, invalid or disk.",
+)
+GATEWAY_SHADOWS: Final = Metric(
+    name="sluice_gateway_shadows_total",
+    kind=Kind.COUNTER,
+    labels=("environment", "outcome"),
+    sentence="Mirrored requests by the environment they were mirrored to; outcome is agreed, disagreed, "
+    "failed or skipped.",
+)
+GATEWAY_DEFAULTED_FEATURES: Final = Metric(
+    name="sluice_gateway_defaulted_features_total",
+    kind=Kind.COUNTER,
+    labels=("environment",),
+    sentence="Numbers of answered e-mails that were defaults, because history was not to be had.",
+)
+GATEWAY_MODEL: Final = Metric(
+    name="sluice_gateway_model",
+    kind=Kind.GAUGE,
+    labels=("environment", "model", "version"),
+    sentence="1 for each model version that answers, 0 for those before it.",
+)
+
 METRICS: Final = (
     SENDER_LOOKUPS,
     SENDER_LOOKUP_SECONDS,
@@ -117,4 +219,21 @@ METRICS: Final = (
     TRANSFORMER_DEFAULTED_SENDERS,
     TRANSFORMER_REFUSED_VERSIONS,
     TRANSFORMER_MODEL,
+    GATEWAY_REQUESTS,
+    GATEWAY_REQUEST_SECONDS,
+    GATEWAY_UPSTREAM_SECONDS,
+    GATEWAY_UPSTREAM_ERRORS,
+    GATEWAY_BREAKER_OPEN,
+    GATEWAY_IN_FLIGHT,
+    GATEWAY_WAITING,
+    GATEWAY_KEYS_REFUSED,
+    GATEWAY_RATE_LIMITED,
+    GATEWAY_RECORDS_QUEUED,
+    GATEWAY_SPOOL_BYTES,
+    GATEWAY_SPOOL_LIMIT_BYTES,
+    GATEWAY_RECORDS_WRITTEN,
+    GATEWAY_RECORDS_DROPPED,
+    GATEWAY_SHADOWS,
+    GATEWAY_DEFAULTED_FEATURES,
+    GATEWAY_MODEL,
 )

@@ -43,9 +43,10 @@ TRANSFORMER_EXTRA_OUTPUTS: Final = (
     Tensor(name="numeric", datatype="FP32", shape=(len(NUMERIC_FEATURES),)),
     Tensor(name="text_statistics", datatype="BYTES", shape=()),
     Tensor(name="explanation", datatype="BYTES", shape=()),
+    Tensor(name="facts", datatype="BYTES", shape=()),
 )
-"""What is answered only if it is named: the numbers that the model saw, facts of the text and what decided,
-the last two as JSON."""
+"""What is answered only if it is named: the numbers that the model saw, facts of the text, what decided, and
+what is to be remembered (`contracts.facts`); the last three as JSON."""
 
 CONTENT_TYPE: Final = "content_type"
 """The parameter that says what the elements of `email` are, for messages that may begin with anything."""

@@ -1,0 +1,28 @@
+"""What is remembered of one answered e-mail beside the answer: facts of the message, never its content.
+
+The transformer and the scorer give it when the output `facts` is named; the gateway writes it to
+`prediction_logs`.
+"""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Facts(BaseModel):
+    """One row's; as JSON it is one element of the output tensor `facts`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sender: str = ""
+    """The From address in lower case; empty if there is none."""
+    sender_domain: str = ""
+    """The part of `sender` after the @."""
+    subject_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Hex SHA-256 of the subject as it was read; None without a subject."""
+    defaulted_features: int = Field(default=0, ge=0)
+    """How many of the model's numbers are defaults, because the sender's history was not to be had."""
+    text_statistics: dict[str, float] = Field(default_factory=dict)
+    """As in the output `text_statistics`."""
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    """The threshold of the version that answered; None where the likeliest class decides."""
+    schema_digest: str
+    """The feature schema of the version that answered."""

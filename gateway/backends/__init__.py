@@ -1,0 +1,1 @@
+"""Where answers come from: servers of the Open Inference Protocol (`oip`), or this process (`embedded`)."""
