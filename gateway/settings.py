@@ -143,7 +143,7 @@ class GatewaySettings(Settings):
     """Bytes of the spool; beyond it predictions are dropped, which is counted, and warned of before."""
 
     spool_fsync: Literal["always", "interval", "never"] = "interval"
-    """When the spool is forced to the disk: with each write, every `spool_fsync_seconds`, or by the system."""
+    """When the spool is forced to the disk: at each write, every `spool_fsync_seconds`, or by the system."""
 
     spool_fsync_seconds: float = Field(default=0.2, gt=0, le=60)
     """Of `interval`: what is lost at most when the machine dies."""

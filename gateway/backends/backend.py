@@ -44,7 +44,7 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is passed through of the Open Inference Protocol: an answer with its status, as the client gets it.
+    """What is passed through of the Open Inference Protocol: an answer and its status, as the client gets it.
 
     Errors are raised instead (`gateway.errors`); the words of an upstream never reach a client.
     """
