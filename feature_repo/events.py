@@ -64,9 +64,14 @@ def label_event(*, message_id: str, label: Label, at: datetime) -> LabelEvent:
 
 
 def subject_hash(subject: str) -> str:
-    """Returns 16 hex digits that tell subjects apart, whatever their case and blanks; no text is kept."""
+    """Returns 16 hex digits that tell subjects apart: the first ones of `subject_sha256`."""
+    return subject_sha256(subject)[:16]
+
+
+def subject_sha256(subject: str) -> str:
+    """Returns the hex SHA-256 of a subject, whatever its case and blanks, so that no text need be kept."""
     normal = " ".join(subject.casefold().split())
-    return hashlib.sha256(normal.encode("utf-8", "replace")).hexdigest()[:16]
+    return hashlib.sha256(normal.encode("utf-8", "replace")).hexdigest()
 
 
 def _aware(at: datetime) -> datetime:

@@ -20,7 +20,7 @@ from feature_repo import online_rows
 from feature_repo.addresses import address
 from feature_repo.offline_files import SIDES, Side
 from feature_repo.online_rows import Row
-from feature_repo.sender_numbers import sender_numbers
+from feature_repo.sender_numbers import SenderHistory, sender_numbers
 from feature_repo.store import OnlineStoreUnavailable, SenderStore
 from kit import metrics
 
@@ -70,6 +70,19 @@ class SenderLookup:
             OnlineStoreUnavailable: the store does not answer; counted as failed for each sender.
         """
         return self.found(senders, at).numbers
+
+    def history(self, senders: Sequence[str], at: datetime) -> SenderHistory:
+        """Returns the numbers as `lookup` does, and how many of each sender's are defaults.
+
+        Raises:
+            OnlineStoreUnavailable: as `lookup`.
+        """
+        found = self.found(senders, at)
+        defaulted = np.zeros(len(senders), dtype=np.int64)
+        for side in SIDES:
+            known = [answer.outcome is Outcome.FOUND for answer in found.answers[side.entity]]
+            defaulted += len(side.columns) * ~np.array(known, dtype=bool)
+        return SenderHistory(found.numbers, defaulted)
 
     def found(self, senders: Sequence[str], at: datetime) -> Found:
         """Returns the numbers as `lookup` does, and how each of them was found.

@@ -1,6 +1,6 @@
 """The one place where stored history becomes model input: defaults, bounds, float32."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,15 @@ from contracts.features import SENDER_FEATURES
 _DEFAULTS: Final = np.array([feature.default for feature in SENDER_FEATURES])
 _LOW: Final = np.array([feature.low for feature in SENDER_FEATURES])
 _HIGH: Final = np.array([feature.high for feature in SENDER_FEATURES])
+
+
+class SenderHistory(NamedTuple):
+    """What is known of N senders."""
+
+    numbers: NDArray[np.float32]
+    """Float32 [N, 8], in the order of SENDER_FEATURES."""
+    defaulted: NDArray[np.int64]
+    """Int64 [N]: how many of the 8 are defaults, because nothing recent enough is known or to be had."""
 
 
 def sender_numbers(stored: NDArray[np.float64]) -> NDArray[np.float32]:

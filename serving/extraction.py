@@ -23,9 +23,12 @@ from contracts.bundle import TERM_PREFIX, BundleContract
 from contracts.emails import StructuredEmail
 from contracts.features import MESSAGE_FEATURES, SENDER_FEATURES
 from contracts.tensors import PREDICTOR_INPUTS
+from feature_repo.addresses import address
+from feature_repo.events import subject_sha256
 from feature_repo.message import Message, MessageLimits, parse
 from feature_repo.message_features import TextStatistics, extract
 from feature_repo.numeric import numeric
+from feature_repo.sender_numbers import SenderHistory
 from feature_repo.settings import FeatureRepoSettings
 from feature_repo.structured_mail import compose
 from kit.errors import CallerError
@@ -33,8 +36,8 @@ from kit.errors import CallerError
 TEXT: Final = PREDICTOR_INPUTS[0].name
 NUMERIC: Final = PREDICTOR_INPUTS[1].name
 
-SenderNumbers = Callable[[Sequence[str], datetime], NDArray[np.float32]]
-"""From addresses, as in `Extracted.sender`, and an instant: float32 [N, 8]; `SenderLookup.lookup` is one."""
+SenderHistories = Callable[[Sequence[str], datetime], SenderHistory]
+"""From addresses, as in `Extracted.sender`, and an instant; `SenderLookup.history` is one."""
 
 _UNKNOWN_SENDER: Final = np.array([feature.default for feature in SENDER_FEATURES], dtype=np.float32)
 _NUMBERS: Final = len(MESSAGE_FEATURES)
@@ -65,7 +68,12 @@ class Extracted:
     """Float32 [16], in the order of MESSAGE_FEATURES."""
     statistics: TextStatistics
     sender: str
-    """The From address in lower case, or empty: whose history is to be looked up."""
+    """The From address in lower case: whose history is to be looked up. Empty if there is none, or none that
+    can have a history."""
+    sender_domain: str
+    """What stands in it after the @, or empty."""
+    subject_sha256: str | None
+    """As sender events have it (`feature_repo.events`); None without a subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +165,22 @@ def unknown_senders(count: int) -> NDArray[np.float32]:
     return np.tile(_UNKNOWN_SENDER, (count, 1))
 
 
+def unknown_history(count: int) -> SenderHistory:
+    """Returns the history of `count` senders of whom nothing is known: defaults, and counted as such."""
+    return SenderHistory(unknown_senders(count), np.full(count, len(SENDER_FEATURES), dtype=np.int64))
+
+
 def _extracted(message: Message, settings: FeatureRepoSettings) -> Extracted:
     features = extract(message, max_tokens=settings.message_max_tokens)
-    return Extracted(features.text, features.numeric, features.text_statistics, message.sender)
+    sender = address(message.sender)
+    return Extracted(
+        text=features.text,
+        numbers=features.numeric,
+        statistics=features.text_statistics,
+        sender=sender.sender,
+        sender_domain=sender.domain,
+        subject_sha256=subject_sha256(message.subject) if message.subject else None,
+    )
 
 
 def _place(steps: tuple[int | str, ...]) -> str:

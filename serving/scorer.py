@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.explanations import Explanation
+from contracts.facts import Facts
 from contracts.tensors import PREDICTOR_INPUTS, PREDICTOR_OUTPUTS
-from feature_repo.message_features import TextStatistics
 from feature_repo.settings import FeatureRepoSettings
 from kit.bundle import Bundle
 from kit.errors import UsageError
@@ -25,11 +25,13 @@ from serving.extraction import (
     NUMERIC,
     TEXT,
     Extracted,
-    SenderNumbers,
+    SenderHistories,
     Vocabulary,
     extract_element,
     model_inputs,
+    unknown_history,
 )
+from serving.facts import facts, text_statistics
 from serving.verdicts import verdicts
 
 
@@ -47,16 +49,15 @@ class Scores:
     """Float32 [N, 24]: the numbers that the model saw."""
     texts: tuple[str, ...]
     """The tokens that the model saw; they are the content of a message, and are not kept."""
-    statistics: tuple[TextStatistics, ...]
-    known_shares: tuple[float, ...]
-    """The share of each text's tokens that the model knows."""
+    facts: tuple[Facts, ...]
+    """What is to be remembered of each."""
 
 
 class Scorer:
     """Scores e-mails by one bundle; one object serves many threads."""
 
     def __init__(
-        self, bundle: Bundle, settings: FeatureRepoSettings, senders: SenderNumbers | None = None
+        self, bundle: Bundle, settings: FeatureRepoSettings, senders: SenderHistories | None = None
     ) -> None:
         """Opens the graph. Without `senders` every sender is unknown.
 
@@ -91,10 +92,11 @@ class Scorer:
         Raises:
             OnlineStoreUnavailable: as `score`.
         """
-        senders = None
         if self._senders is not None and messages:
             senders = self._senders([message.sender for message in messages], at)
-        inputs = model_inputs(messages, senders)
+        else:
+            senders = unknown_history(len(messages))
+        inputs = model_inputs(messages, senders.numbers)
         answers = self._answers(inputs)
         texts = tuple(message.text for message in messages)
         labels, probabilities = answers["label"], answers["probabilities"]
@@ -104,8 +106,10 @@ class Scorer:
             verdicts=tuple(verdicts(self.bundle.contract, labels, probabilities)),
             numeric=np.asarray(inputs[NUMERIC], dtype=np.float32),
             texts=texts,
-            statistics=tuple(message.statistics for message in messages),
-            known_shares=tuple(map(self._vocabulary.known_share, texts)),
+            facts=tuple(
+                facts(message, defaulted, text_statistics(message, self._vocabulary), self.bundle.contract)
+                for message, defaulted in zip(messages, senders.defaulted.tolist(), strict=True)
+            ),
         )
 
     def explained(self, scores: Scores, *, top: int = TOP) -> list[Explanation]:

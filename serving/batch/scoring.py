@@ -11,6 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
+from contracts.features import SENDER_FEATURES
+from feature_repo.sender_numbers import SenderHistory
 from feature_repo.settings import FeatureRepoSettings
 from kit.bundle import Bundle
 from kit.home import Home
@@ -63,16 +65,15 @@ class History:
     at: datetime
     known: int = 0
 
-    def numbers(self, senders: Sequence[str], at: datetime) -> NDArray[np.float32]:
-        """Returns the 8 numbers of each sender, float32 [N, 8], and counts in `known`.
+    def of(self, senders: Sequence[str], at: datetime) -> SenderHistory:
+        """Returns what is known of each sender, and counts in `known` of whom there is anything.
 
         Raises:
             OnlineStoreUnavailable: the store does not answer.
         """
-        found = self._lookup.found(senders, at)
-        outcomes = zip(*found.answers.values(), strict=True)
-        self.known += sum(any(each.outcome == "found" for each in answers) for answers in outcomes)
-        return np.asarray(found.numbers, dtype=np.float32)
+        found: SenderHistory = self._lookup.history(senders, at)
+        self.known += int((found.defaulted < len(SENDER_FEATURES)).sum())
+        return found
 
     @cached_property
     def _lookup(self) -> Any:
@@ -155,4 +156,4 @@ class Model:
 
     @cached_property
     def _scorer(self) -> Scorer:
-        return Scorer(self.bundle, self.reader, None if self.history is None else self.history.numbers)
+        return Scorer(self.bundle, self.reader, None if self.history is None else self.history.of)

@@ -11,7 +11,8 @@ import orjson
 from numpy.typing import NDArray
 
 from serving.explanations import Explainer
-from serving.extraction import NUMERIC, Extracted, model_inputs
+from serving.extraction import NUMERIC, model_inputs
+from serving.facts import facts, text_statistics
 from serving.transformer.errors import PredictorDown
 from serving.transformer.extraction_pool import ExtractionPool
 from serving.transformer.keeper import Keeper
@@ -23,6 +24,7 @@ from serving.verdicts import verdicts
 
 EXPLANATION: Final = "explanation"
 STATISTICS: Final = "text_statistics"
+FACTS: Final = "facts"
 
 
 class Answering:
@@ -52,8 +54,8 @@ class Answering:
         messages = await self._pool.extracted(request.emails, request.structured)
         self._measures.extraction_seconds.observe(time.perf_counter() - begun)
         self._measures.messages.inc(len(messages))
-        senders = await self._senders.numbers([message.sender for message in messages])
-        inputs = model_inputs(messages, senders)
+        senders = await self._senders.history([message.sender for message in messages])
+        inputs = model_inputs(messages, senders.numbers)
         numeric = np.asarray(inputs[NUMERIC], dtype=np.float32)
         rows = predictor_rows([message.text for message in messages], numeric)
         try:
@@ -76,8 +78,17 @@ class Answering:
         wanted = request.names
         if NUMERIC in wanted:
             values[NUMERIC] = numeric
-        if STATISTICS in wanted:
-            values[STATISTICS] = [_statistics(message, served) for message in messages]
+        if wanted & {STATISTICS, FACTS}:
+            statistics = [text_statistics(message, served.vocabulary) for message in messages]
+            values[STATISTICS] = [orjson.dumps(told).decode() for told in statistics]
+        if FACTS in wanted:
+            contract = served.bundle.contract
+            values[FACTS] = [
+                facts(message, defaulted, told, contract).model_dump_json()
+                for message, defaulted, told in zip(
+                    messages, senders.defaulted.tolist(), statistics, strict=True
+                )
+            ]
         if EXPLANATION in wanted:
             values[EXPLANATION] = await asyncio.get_running_loop().run_in_executor(
                 self._explaining, _explanations, served, inputs
@@ -94,14 +105,3 @@ def _explanations(served: Served, inputs: Mapping[str, NDArray[Any]]) -> list[st
     if served.explainer is None:
         served.explainer = Explainer(served.bundle)
     return [explanation.model_dump_json() for explanation in served.explainer.explain(inputs)]
-
-
-def _statistics(message: Extracted, served: Served) -> str:
-    told: dict[str, Any] = {
-        "token_count": message.statistics.token_count,
-        "character_count": message.statistics.character_count,
-        "unique_share": message.statistics.unique_share,
-        "placeholder_share": message.statistics.placeholder_share,
-        "known_share": served.vocabulary.known_share(message.text),
-    }
-    return orjson.dumps(told).decode()

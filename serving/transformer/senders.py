@@ -16,8 +16,9 @@ import structlog
 from numpy.typing import NDArray
 from prometheus_client import Counter
 
+from feature_repo.sender_numbers import SenderHistory
 from kit.errors import Bug, OperationalError
-from serving.extraction import SenderNumbers, unknown_senders
+from serving.extraction import SenderHistories, unknown_history
 from serving.transformer.coalescing import Coalescer
 from serving.transformer.settings import TransformerSettings
 
@@ -25,22 +26,25 @@ log = structlog.get_logger(__name__)
 
 _MOST = 256
 
+_One = tuple[NDArray[np.float32], np.int64]
+"""Of one sender: his 8 numbers, and how many of them are defaults."""
+
 
 class Senders:
-    """The 8 numbers of each sender, whatever the store does.
+    """The history of each sender, whatever the store does.
 
     `opened` returns the lookup; it runs in the lookups' own thread, because it takes seconds.
     """
 
     def __init__(
-        self, opened: Callable[[], SenderNumbers], settings: TransformerSettings, defaulted: Counter
+        self, opened: Callable[[], SenderHistories], settings: TransformerSettings, defaulted: Counter
     ) -> None:
         self._opened = opened
         self._settings = settings
         self._defaulted = {reason: defaulted.labels(reason) for reason in ("slow", "failed", "paused")}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="senders")
-        self._lookup: SenderNumbers | None = None
-        self._coalescer = Coalescer[str, NDArray[np.float32]](self._found, most=_MOST, calls=1)
+        self._lookup: SenderHistories | None = None
+        self._coalescer = Coalescer[str, _One](self._found, most=_MOST, calls=1)
         self._failures = 0
         self._trial: asyncio.Task[None] | None = None
 
@@ -60,19 +64,21 @@ class Senders:
         """Begins to open the store; until it answers, requests go on with defaults."""
         self._trial = asyncio.get_running_loop().create_task(self._open())
 
-    async def numbers(self, senders: Sequence[str]) -> NDArray[np.float32]:
-        """Returns float32 [N, 8], within the budget; a store that is slow or down gives defaults."""
+    async def history(self, senders: Sequence[str]) -> SenderHistory:
+        """Returns what is known of each, within the budget; a store that is slow or down gives defaults."""
         if self._trial is not None:
             return self._defaults("paused", len(senders))
         loop = asyncio.get_running_loop()
         budget = self._settings.sender_budget_seconds
         try:
             async with asyncio.timeout(budget):
-                return np.stack(await self._coalescer.results(senders, loop.time() + budget))
+                found = await self._coalescer.results(senders, loop.time() + budget)
         except TimeoutError:
             return self._defaults("slow", len(senders))
         except OperationalError:
             return self._defaults("failed", len(senders))
+        numbers, defaulted = zip(*found, strict=True)
+        return SenderHistory(np.stack(numbers), np.array(defaulted, dtype=np.int64))
 
     async def close(self) -> None:
         """Ends lookups and trials."""
@@ -82,8 +88,8 @@ class Senders:
                 await self._trial
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _found(self, senders: Sequence[str], _deadline: float) -> list[NDArray[np.float32]]:
-        """Returns the numbers of each sender; a lookup that fails or is late is counted, whoever waits."""
+    async def _found(self, senders: Sequence[str], _deadline: float) -> list[_One]:
+        """Returns what is known of each sender; a lookup that fails or is late is counted, whoever waits."""
         loop = asyncio.get_running_loop()
         begun, failed = loop.time(), True
         try:
@@ -95,15 +101,16 @@ class Senders:
                 self._pause()
         return found
 
-    async def _looked_up(self, senders: Sequence[str]) -> list[NDArray[np.float32]]:
+    async def _looked_up(self, senders: Sequence[str]) -> list[_One]:
         if self._lookup is None:
             raise Bug("Senders are looked up before their store is opened.")
         loop = asyncio.get_running_loop()
-        return list(await loop.run_in_executor(self._thread, self._lookup, senders, datetime.now(UTC)))
+        found = await loop.run_in_executor(self._thread, self._lookup, senders, datetime.now(UTC))
+        return list(zip(found.numbers, found.defaulted, strict=True))
 
-    def _defaults(self, reason: str, count: int) -> NDArray[np.float32]:
+    def _defaults(self, reason: str, count: int) -> SenderHistory:
         self._defaulted[reason].inc(count)
-        return unknown_senders(count)
+        return unknown_history(count)
 
     def _pause(self) -> None:
         log.warning("sender_history_paused", retry_seconds=self._settings.sender_pause_seconds)

@@ -18,7 +18,7 @@ from feature_repo.settings import FeatureRepoSettings
 from kit import logs
 from kit.errors import UsageError
 from kit.home import Home, HomeSettings
-from serving.extraction import SenderNumbers
+from serving.extraction import SenderHistories
 from serving.transformer import MODEL
 from serving.transformer.answering import Answering
 from serving.transformer.app import Transformer
@@ -169,11 +169,11 @@ class BoundedHead(HttpToolsProtocol):
         super().on_headers_complete()
 
 
-def _sender_lookup(home: Home, features: FeatureRepoSettings, registry: CollectorRegistry) -> SenderNumbers:
+def _sender_lookup(home: Home, features: FeatureRepoSettings, registry: CollectorRegistry) -> SenderHistories:
     from feature_repo.online import SenderLookup
     from feature_repo.store import open_store
 
-    lookup = SenderLookup(open_store(home, features), registry).lookup
+    lookup = SenderLookup(open_store(home, features), registry).history
     # What was imported stays: the collector need not walk through all of Feast again and again.
     gc.freeze()
     return lookup

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from contracts.features import SENDER_FEATURES
+from feature_repo.events import subject_sha256
+from feature_repo.sender_numbers import SenderHistory
 from feature_repo.settings import FeatureRepoSettings
 from kit.bundle import Bundle
 from kit.errors import UsageError
@@ -39,9 +41,25 @@ def test_scores_are_the_graph_s_answers_on_what_is_extracted(scorer: Scorer, mai
     assert scores.labels.tolist() == answers["label"].tolist()
     assert scores.numeric.tolist() == inputs["numeric"].tolist()
     assert list(scores.texts) == inputs["text"][:, 0].tolist()
-    assert [each.token_count for each in scores.statistics] == [len(text.split()) for text in scores.texts]
-    assert scores.known_shares[0] > 0.5
-    assert scores.known_shares[2] == 0
+    told = [each.text_statistics for each in scores.facts]
+    assert [each["token_count"] for each in told] == [len(text.split()) for text in scores.texts]
+    assert told[0]["known_share"] > 0.5
+    assert told[2]["known_share"] == 0
+
+
+def test_facts_say_who_wrote_and_by_which_rules_it_was_judged(scorer: Scorer, mails_1: Bundle) -> None:
+    """Of a message that is none, all that is not known is empty; nothing fails the records' own limits."""
+    long = b"From: " + b"a" * 400 + b"@" + b"b" * 400 + b".org\nSubject: =?utf-8?q?=ED=B2=A9?=\n\n"
+    spam, empty, endless = (scorer.score([email], NOW).facts[0] for email in (SPAM, b"", long))
+    assert (spam.sender, spam.sender_domain) == ("win@example.org", "example.org")
+    assert spam.subject_sha256 == subject_sha256("winner  PRIZE!!!")
+    assert (spam.threshold, spam.schema_digest) == (
+        mails_1.contract.threshold,
+        mails_1.contract.schema_digest,
+    )
+    assert (empty.sender, empty.sender_domain, empty.subject_sha256) == ("", "", None)
+    assert (endless.sender, endless.sender_domain) == ("", "")
+    assert endless.subject_sha256 is not None
 
 
 def test_alone_and_among_others_an_e_mail_scores_the_same(scorer: Scorer) -> None:
@@ -77,15 +95,17 @@ def test_sender_numbers_are_asked_once_for_all_and_go_to_the_right_columns(mails
     """By the From address in lower case and the instant that was given; the last 8 of 24."""
     asked = []
 
-    def senders(addresses: object, at: datetime) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    def senders(addresses: object, at: datetime) -> SenderHistory:
         asked.append((addresses, at))
-        return np.arange(16, dtype=np.float32).reshape(2, 8)
+        return SenderHistory(np.arange(16, dtype=np.float32).reshape(2, 8), np.array([0, 3]))
 
     scorer = Scorer(mails_1, FeatureRepoSettings.load(), senders)
     scores = scorer.score([SPAM, HAM], NOW)
     assert asked == [(["win@example.org", "ann@example.org"], NOW)]
     assert scores.numeric[:, 16:].tolist() == np.arange(16).reshape(2, 8).tolist()
+    assert [each.defaulted_features for each in scores.facts] == [0, 3]
     unknown = Scorer(mails_1, FeatureRepoSettings.load()).score([HAM], NOW)
+    assert unknown.facts[0].defaulted_features == 8
     assert unknown.numeric[0, 16:].tolist() == [feature.default for feature in SENDER_FEATURES]
 
 

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter
 
 from contracts.metrics import TRANSFORMER_DEFAULTED_SENDERS
+from feature_repo.sender_numbers import SenderHistory
 from kit import metrics
 from kit.errors import OperationalError
 from serving.extraction import unknown_senders
@@ -29,13 +29,13 @@ class Store:
         self.fails = False
         self.asked: list[list[str]] = []
 
-    def lookup(self, senders: Sequence[str], _at: datetime) -> NDArray[np.float32]:
-        """Returns the same numbers for everybody."""
+    def lookup(self, senders: Sequence[str], _at: datetime) -> SenderHistory:
+        """Returns the same numbers for everybody, three of them defaults."""
         self.asked.append(list(senders))
         assert self.goes.wait(60)
         if self.fails:
             raise OperationalError("gone")
-        return np.tile(KNOWN, (len(senders), 1))
+        return SenderHistory(np.tile(KNOWN, (len(senders), 1)), np.full(len(senders), 3))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -71,12 +71,13 @@ async def test_callers_at_the_same_time_share_a_lookup() -> None:
     async with opened(store) as (senders, _):
         store.asked.clear()
         store.goes.clear()
-        tasks = [asyncio.create_task(senders.numbers([f"{name}@a", f"{name}@b"])) for name in "xyz"]
+        tasks = [asyncio.create_task(senders.history([f"{name}@a", f"{name}@b"])) for name in "xyz"]
         await until(lambda: len(store.asked) == 1)
         await asyncio.sleep(0)
         store.goes.set()
         for found in await asyncio.gather(*tasks):
-            assert np.array_equal(found, [KNOWN, KNOWN])
+            assert np.array_equal(found.numbers, [KNOWN, KNOWN])
+            assert found.defaulted.tolist() == [3, 3]
     assert store.asked == [["x@a", "x@b"], ["y@a", "y@b", "z@a", "z@b"]]
 
 
@@ -85,13 +86,15 @@ async def test_a_store_that_hangs_is_waited_for_no_longer_than_the_budget() -> N
     store = Store()
     async with opened(store, sender_budget_seconds=0.2, sender_failures=1) as (senders, counter):
         store.goes.clear()
-        assert np.array_equal(await senders.numbers(["a@b"]), unknown_senders(1))
+        late = await senders.history(["a@b"])
+        assert np.array_equal(late.numbers, unknown_senders(1))
+        assert late.defaulted.tolist() == [8]
         assert count(counter, "slow") == 1
         await asyncio.sleep(0.05)
         store.goes.set()  # the lookup ends, late: that is known only now
         await until(lambda: senders.degraded is not None or len(store.asked) > 3)
         await until(lambda: senders.degraded is None)
-        assert np.array_equal(await senders.numbers(["a@b"]), [KNOWN])
+        assert np.array_equal((await senders.history(["a@b"])).numbers, [KNOWN])
 
 
 async def test_a_store_that_fails_is_paused_after_some_failures_in_a_row() -> None:
@@ -101,17 +104,17 @@ async def test_a_store_that_fails_is_paused_after_some_failures_in_a_row() -> No
         for fails in (True, False, True, True):
             assert senders.degraded is None
             store.fails = fails
-            await senders.numbers(["a@b", "c@d"])
+            await senders.history(["a@b", "c@d"])
         assert senders.degraded is not None
         assert count(counter, "failed") == 6
         store.asked.clear()
-        assert np.array_equal(await senders.numbers(["e@f"]), unknown_senders(1))
+        assert np.array_equal((await senders.history(["e@f"])).numbers, unknown_senders(1))
         assert count(counter, "paused") == 1
         await until(lambda: len(store.asked) > 1)
         assert ["e@f"] not in store.asked
         store.fails = False
         await until(lambda: senders.degraded is None)
-        assert np.array_equal(await senders.numbers(["e@f"]), [KNOWN])
+        assert np.array_equal((await senders.history(["e@f"])).numbers, [KNOWN])
 
 
 async def test_a_store_that_is_down_at_the_start_is_no_error() -> None:
@@ -122,7 +125,7 @@ async def test_a_store_that_is_down_at_the_start_is_no_error() -> None:
     senders = Senders(lambda: store.lookup, TransformerSettings.load(sender_pause_seconds=0.05), counter)
     senders.begin()
     await until(lambda: not senders.opening and len(store.asked) > 2)
-    assert np.array_equal(await senders.numbers(["a@b"]), unknown_senders(1))
+    assert np.array_equal((await senders.history(["a@b"])).numbers, unknown_senders(1))
     store.fails = False
     await until(lambda: senders.degraded is None)
     await senders.close()

@@ -21,7 +21,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.explanations import Explanation
-from feature_repo.events import message_event
+from contracts.facts import Facts
+from feature_repo.events import message_event, subject_sha256
 from feature_repo.hostile_mail import HOSTILE
 from feature_repo.online import SenderLookup
 from feature_repo.push import push
@@ -213,6 +214,22 @@ def test_facts_of_the_text_come_on_request(served: TransformerProcess) -> None:
     assert told["token_count"] > 3
     assert 0 < told["known_share"] <= 1
     assert all(isinstance(value, int | float) for value in told.values())
+
+
+def test_facts_to_remember_come_on_request(served: TransformerProcess, mails_1: Bundle) -> None:
+    """Whose e-mail it was, by which rules it was judged, and how many of its numbers are defaults."""
+    stranger = b"From: N <new@else.example>\nSubject: x\n\nhello"
+    told = outputs(served.infer([MAIL, stranger, b""], "facts", "text_statistics"))
+    known, new, empty = (Facts.model_validate_json(text) for text in told["facts"])
+    assert (known.sender, known.sender_domain, known.defaulted_features) == (ANN, "known.example", 0)
+    assert known.subject_sha256 == subject_sha256("Meeting report")
+    assert known.text_statistics == json.loads(told["text_statistics"][0])
+    assert (known.threshold, known.schema_digest) == (
+        mails_1.contract.threshold,
+        mails_1.contract.schema_digest,
+    )
+    assert (new.sender, new.defaulted_features) == ("new@else.example", 8)
+    assert (empty.sender, empty.subject_sha256, empty.defaulted_features) == ("", None, 8)
 
 
 def test_an_explanation_adds_up_to_its_probability(served: TransformerProcess) -> None:
@@ -463,6 +480,8 @@ def test_a_dead_store_costs_defaults_and_no_answer(
             until(lambda: narrow.readiness()["status"] == "degraded", "degraded")
             assert narrow.readiness()["code"] == 200
             assert outputs(narrow.infer([MAIL])) == wanted
+            told = json.loads(outputs(narrow.infer([MAIL], "facts"))["facts"][0])
+            assert told["defaulted_features"] == 8
             assert _metric(narrow, "sluice_transformer_defaulted_senders_total", reason="failed") >= 3
             assert _metric(narrow, "sluice_transformer_defaulted_senders_total", reason="paused") >= 1
         with _redis(folder, port):

@@ -1,0 +1,38 @@
+"""What is remembered of an answered e-mail: the same facts wherever a model answers (contracts/facts.py)."""
+
+from contracts.bundle import BundleContract
+from contracts.facts import Facts
+from serving.extraction import Extracted, Vocabulary
+
+
+def text_statistics(message: Extracted, vocabulary: Vocabulary) -> dict[str, float]:
+    """Returns numbers about the text and no word of it; `vocabulary` is that of the model that answers."""
+    return {
+        "token_count": message.statistics.token_count,
+        "character_count": message.statistics.character_count,
+        "unique_share": message.statistics.unique_share,
+        "placeholder_share": message.statistics.placeholder_share,
+        "known_share": vocabulary.known_share(message.text),
+    }
+
+
+def facts(
+    message: Extracted, defaulted: int, statistics: dict[str, float], contract: BundleContract
+) -> Facts:
+    """Returns the facts of one message.
+
+    Args:
+        message: As it was extracted.
+        defaulted: How many of its sender's numbers are defaults.
+        statistics: Those of its text.
+        contract: Of the version that answered.
+    """
+    return Facts(
+        sender=message.sender,
+        sender_domain=message.sender_domain,
+        subject_sha256=message.subject_sha256,
+        defaulted_features=defaulted,
+        text_statistics=statistics,
+        threshold=contract.threshold,
+        schema_digest=contract.schema_digest,
+    )
