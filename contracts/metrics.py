@@ -160,6 +160,12 @@ GATEWAY_RATE_LIMITED: Final = Metric(
     labels=("key",),
     sentence="Requests refused because their key has sent all it may; by the key's public id.",
 )
+GATEWAY_RATE_STORE_UP: Final = Metric(
+    name="sluice_gateway_rate_store_up",
+    kind=Kind.GAUGE,
+    sentence="1 while rates are counted where all gateways count them (or in memory, if so set); 0 while Redis "
+    "does not answer and each gateway counts alone.",
+)
 GATEWAY_RECORDS_QUEUED: Final = Metric(
     name="sluice_gateway_records_queued",
     kind=Kind.GAUGE,
@@ -228,6 +234,7 @@ METRICS: Final = (
     GATEWAY_WAITING,
     GATEWAY_KEYS_REFUSED,
     GATEWAY_RATE_LIMITED,
+    GATEWAY_RATE_STORE_UP,
     GATEWAY_RECORDS_QUEUED,
     GATEWAY_SPOOL_BYTES,
     GATEWAY_SPOOL_LIMIT_BYTES,

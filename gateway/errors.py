@@ -29,6 +29,7 @@ Errors::
         └── UpstreamLate        504  no answer within the request's time
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from kit.errors import CallerError, OperationalError
@@ -153,15 +154,18 @@ class _Waiting:
 
 
 class RateExceeded(_Waiting, CallerError):
-    """The key has sent all it may for now."""
+    """The key has sent all it may for now; `headers` are those of the rate, for the answer."""
 
     status = 429
     code = "rate_exceeded"
     title = "Too many requests"
 
-    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+    def __init__(
+        self, message: str, *, retry_after_seconds: float, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.headers = headers or {}
 
 
 class AttemptsExceeded(RateExceeded):

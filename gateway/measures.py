@@ -21,6 +21,7 @@ class Measures:
         self.waiting = metrics.gauge(contract.GATEWAY_WAITING, self.registry)
         self.keys_refused = metrics.counter(contract.GATEWAY_KEYS_REFUSED, self.registry)
         self.rate_limited = metrics.counter(contract.GATEWAY_RATE_LIMITED, self.registry)
+        self.rate_store_up = metrics.gauge(contract.GATEWAY_RATE_STORE_UP, self.registry)
         self.records_queued = metrics.gauge(contract.GATEWAY_RECORDS_QUEUED, self.registry)
         self.spool_bytes = metrics.gauge(contract.GATEWAY_SPOOL_BYTES, self.registry)
         self.spool_limit_bytes = metrics.gauge(contract.GATEWAY_SPOOL_LIMIT_BYTES, self.registry)

@@ -111,7 +111,7 @@ class GatewaySettings(Settings):
     max_batch: int = Field(default=256, ge=1, le=4096)
     """E-mails of one batch."""
 
-    rate_limit: str = "6000/minute"
+    rate_limit: str = Field(default="6000/minute", pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour)$")
     """Requests of one key, as `COUNT/second|minute|hour`; an e-mail of a batch counts as one."""
 
     rate_limit_redis: SecretStr | None = None

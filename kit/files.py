@@ -22,10 +22,11 @@ class Locked(OperationalError):
 
 
 @contextlib.contextmanager
-def replaced(path: Path) -> Iterator[Path]:
+def replaced(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it takes the place of `path` in one step.
 
-    A crash or an error leaves the former `path` as it was. The new content is synced before the switch.
+    A crash or an error leaves the former `path` as it was. The new content is synced before the switch, and is
+    readable by nobody else until then; `mode` is what others may do with it from then on.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -35,15 +36,15 @@ def replaced(path: Path) -> Iterator[Path]:
         yield part
         with part.open("rb") as written:
             os.fsync(written.fileno())
-        part.chmod(0o644)
+        part.chmod(mode)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Writes `text` as UTF-8 to `path`, whole or not at all."""
-    with replaced(path) as part:
+    with replaced(path, mode=mode) as part:
         part.write_text(text, encoding="utf-8")
 
 
