@@ -163,8 +163,8 @@ GATEWAY_RATE_LIMITED: Final = Metric(
 GATEWAY_RATE_STORE_UP: Final = Metric(
     name="sluice_gateway_rate_store_up",
     kind=Kind.GAUGE,
-    sentence="1 while rates are counted where all gateways count them (or in memory, if so set); 0 while Redis "
-    "does not answer and each gateway counts alone.",
+    sentence="1 while rates are counted where settings say; 0 while Redis does not answer, and each gateway "
+    "counts alone.",
 )
 GATEWAY_RECORDS_QUEUED: Final = Metric(
     name="sluice_gateway_records_queued",

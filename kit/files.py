@@ -25,8 +25,8 @@ class Locked(OperationalError):
 def replaced(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it takes the place of `path` in one step.
 
-    A crash or an error leaves the former `path` as it was. The new content is synced before the switch, and is
-    readable by nobody else until then; `mode` is what others may do with it from then on.
+    A crash or an error leaves the former `path` as it was. The new content is synced before the switch, and
+    only its owner can read it until then; `mode` is who may do so from then on.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
