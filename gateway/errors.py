@@ -21,6 +21,7 @@ Errors::
     OperationalError
     ├── Overloaded              503  more requests at once than are worked on, and the queue is full
     ├── RecordsDown             503  the records are asked for something, and do not answer
+    ├── NotReady                503  (of /health/ready) an environment does not answer
     ├── ShuttingDown            503  the gateway is told to stop
     └── UpstreamError           502  (abstract) the model server of the environment
         ├── UpstreamDown        503  cannot be reached, resets, or its circuit breaker is open
@@ -29,6 +30,7 @@ Errors::
         └── UpstreamLate        504  no answer within the request's time
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,6 +57,7 @@ class KeyMissing(CallerError):
     status = 401
     code = "key_missing"
     title = "A valid API key is needed"
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="sluice"'}
 
 
 class ScopeMissing(CallerError):
@@ -95,6 +98,10 @@ class MethodRefused(CallerError):
     status = 405
     code = "method_refused"
     title = "Wrong method"
+
+    def __init__(self, message: str, *, allowed: str, next_step: str | None = None) -> None:
+        super().__init__(message, next_step=next_step)
+        self.headers = {"Allow": allowed}
 
 
 class BodyLate(CallerError):
@@ -145,6 +152,7 @@ class HttpsRequired(CallerError):
     status = 426
     code = "https_required"
     title = "HTTPS is needed here"
+    headers: Mapping[str, str] = {"Upgrade": "TLS/1.2, HTTP/1.1", "Connection": "Upgrade"}
 
 
 class _Waiting:
@@ -187,6 +195,23 @@ class RecordsDown(_Waiting, OperationalError):
 
     code = "records_down"
     title = "The records do not answer"
+
+
+class NotReady(_Waiting, OperationalError):
+    """An environment does not answer; `environments` says of each one whether it does."""
+
+    code = "not_ready"
+    title = "Not ready"
+
+    def __init__(
+        self, message: str, *, environments: Mapping[str, bool], next_step: str | None = None
+    ) -> None:
+        super().__init__(message, next_step=next_step)
+        self.environments = environments
+
+    def extensions(self) -> dict[str, Any]:
+        """Returns the environments."""
+        return {"environments": dict(self.environments)}
 
 
 class ShuttingDown(_Waiting, OperationalError):
@@ -237,3 +262,11 @@ class UpstreamLate(UpstreamError):
     status = 504
     code = "upstream_late"
     title = "No answer within the time given"
+
+
+def headers_of(error: Exception) -> dict[str, str]:
+    """Returns what the head of an error's answer says beside its body."""
+    told = dict(getattr(error, "headers", {}))
+    if isinstance(error, _Waiting):
+        told.setdefault("Retry-After", str(math.ceil(error.retry_after_seconds)))
+    return told

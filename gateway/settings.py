@@ -1,13 +1,17 @@
 """Settings of the gateway (prefix `GATEWAY_`)."""
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from contracts.environments import DEFAULT, Environment
 from contracts.workloads import DEFAULT as DEFAULT_WORKLOAD
 from kit.settings import Settings, settings_config
+
+_ORIGIN: Final = re.compile(r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")
 
 
 class GatewaySettings(Settings):
@@ -26,8 +30,12 @@ class GatewaySettings(Settings):
     development: bool = False
     """On a developer's machine: a development key is made at the start and kept in a file of mode 0600."""
 
+    notice_seconds: float = Field(default=0, ge=0, le=60)
+    """How long requests are still taken after the gateway was told to stop, while /health/ready says 503: as long
+    as a load balancer needs to notice."""
+
     drain_seconds: float = Field(default=10, gt=0, le=600)
-    """How long requests in flight may take when the gateway is told to stop."""
+    """How long requests in flight may take then; what is not answered is told that the gateway is stopping."""
 
     # Where requests go.
     backend: Literal["oip", "embedded"] = "oip"
@@ -87,7 +95,12 @@ class GatewaySettings(Settings):
 
     # Whom it lets in.
     authentication: bool = True
-    """Whether a key is needed; without it everybody may ask everything but admin pages."""
+    """Whether a key is needed; without it everybody may ask everything but admin pages. It stays on unless this
+    is `development`, or `protected_otherwise`."""
+
+    protected_otherwise: bool = False
+    """Outside development: something before the gateway lets in only who may, so that `authentication` may be
+    off."""
 
     keys_file: Path | None = None
     """The file of API keys (`sluice keys`); unset means under SLUICE_HOME. In a cluster, a mounted Secret."""
@@ -104,9 +117,19 @@ class GatewaySettings(Settings):
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call from a browser, as `https://app.example.org`; a wildcard is refused."""
 
+    metrics_networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks that may read /metrics without an admin key, unless the request came through a proxy that is not
+    trusted."""
+
     # How much it takes on.
     max_body_bytes: int = Field(default=4 << 20, ge=1024, le=1 << 30)
     """Bytes of one request's body; a longer one is refused before it is read."""
+
+    max_bytes_at_once: int = Field(default=256 << 20, ge=1024, le=1 << 36)
+    """Bytes of the bodies of all requests that are worked on."""
+
+    max_email_bytes: int = Field(default=2 << 20, ge=1024, le=1 << 30)
+    """Bytes of one e-mail; a longer one is refused, and alone if it stands in a batch."""
 
     max_batch: int = Field(default=256, ge=1, le=4096)
     """E-mails of one batch."""
@@ -157,3 +180,24 @@ class GatewaySettings(Settings):
 
     docs: bool = True
     """Whether /docs, /redoc and /openapi.json are offered."""
+
+    @field_validator("trusted_proxies", "metrics_networks")
+    @classmethod
+    def _are_networks(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for network in given:
+            ip_network(network)
+        return given
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN.match(origin) for origin in given):
+            raise ValueError("each origin is written as https://app.example.org; wildcards are refused")
+        return given
+
+    @field_validator("environments")
+    @classmethod
+    def _is_some(cls, given: tuple[Environment, ...]) -> tuple[Environment, ...]:
+        if not given or len(set(given)) != len(given):
+            raise ValueError("names at least one environment, and each one once")
+        return given
