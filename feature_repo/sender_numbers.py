@@ -1,5 +1,7 @@
 """The one place where stored history becomes model input: defaults, bounds, float32."""
 
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,6 +14,9 @@ _LOW: Final = np.array([feature.low for feature in SENDER_FEATURES])
 _HIGH: Final = np.array([feature.high for feature in SENDER_FEATURES])
 
 
+_UNKNOWN: Final = _DEFAULTS.astype(np.float32)
+
+
 class SenderHistory(NamedTuple):
     """What is known of N senders."""
 
@@ -19,6 +24,10 @@ class SenderHistory(NamedTuple):
     """Float32 [N, 8], in the order of SENDER_FEATURES."""
     defaulted: NDArray[np.int64]
     """Int64 [N]: how many of the 8 are defaults, because nothing recent enough is known or to be had."""
+
+
+SenderHistories = Callable[[Sequence[str], datetime], SenderHistory]
+"""From addresses and an instant; `SenderLookup.history` is one."""
 
 
 def sender_numbers(stored: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -29,3 +38,13 @@ def sender_numbers(stored: NDArray[np.float64]) -> NDArray[np.float32]:
     """
     known = np.where(np.isnan(stored), _DEFAULTS, stored)
     return np.clip(known, _LOW, _HIGH).astype(np.float32)
+
+
+def unknown_senders(count: int) -> NDArray[np.float32]:
+    """Returns the 8 numbers of `count` senders of whom nothing is known, float32 [count, 8]."""
+    return np.tile(_UNKNOWN, (count, 1))
+
+
+def unknown_history(count: int) -> SenderHistory:
+    """Returns the history of `count` senders of whom nothing is known: defaults, and counted as such."""
+    return SenderHistory(unknown_senders(count), np.full(count, len(SENDER_FEATURES), dtype=np.int64))

@@ -10,9 +10,8 @@ Errors::
     └── EmailRefused   422  a structured e-mail that is none; its faults are named, its content is not
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Self
 
 import numpy as np
@@ -21,14 +20,14 @@ from pydantic import ValidationError
 
 from contracts.bundle import TERM_PREFIX, BundleContract
 from contracts.emails import StructuredEmail
-from contracts.features import MESSAGE_FEATURES, SENDER_FEATURES
+from contracts.features import MESSAGE_FEATURES
 from contracts.tensors import PREDICTOR_INPUTS
 from feature_repo.addresses import address
 from feature_repo.events import subject_sha256
 from feature_repo.message import Message, MessageLimits, parse
 from feature_repo.message_features import TextStatistics, extract
 from feature_repo.numeric import numeric
-from feature_repo.sender_numbers import SenderHistory
+from feature_repo.sender_numbers import unknown_senders
 from feature_repo.settings import FeatureRepoSettings
 from feature_repo.structured_mail import compose
 from kit.errors import CallerError
@@ -36,10 +35,6 @@ from kit.errors import CallerError
 TEXT: Final = PREDICTOR_INPUTS[0].name
 NUMERIC: Final = PREDICTOR_INPUTS[1].name
 
-SenderHistories = Callable[[Sequence[str], datetime], SenderHistory]
-"""From addresses, as in `Extracted.sender`, and an instant; `SenderLookup.history` is one."""
-
-_UNKNOWN_SENDER: Final = np.array([feature.default for feature in SENDER_FEATURES], dtype=np.float32)
 _NUMBERS: Final = len(MESSAGE_FEATURES)
 _FIELDS: Final = frozenset(field.alias or name for name, field in StructuredEmail.model_fields.items())
 
@@ -91,7 +86,7 @@ class Vocabulary:
     def known_share(self, text: str) -> float:
         """Returns the share of the tokens of `text` that the model knows; 0 of an empty text."""
         tokens = text.split()
-        return sum(token in self.tokens for token in tokens) / len(tokens) if tokens else 0.0
+        return sum(map(self.tokens.__contains__, tokens)) / len(tokens) if tokens else 0.0
 
 
 def extract_raw(raw: bytes, settings: FeatureRepoSettings) -> Extracted:
@@ -158,16 +153,6 @@ def model_inputs(
     texts = np.array([message.text for message in messages], dtype=object).reshape(count, 1)
     numbers = np.array([message.numbers for message in messages], dtype=np.float32).reshape(count, _NUMBERS)
     return {TEXT: texts, NUMERIC: numeric(numbers, unknown_senders(count) if senders is None else senders)}
-
-
-def unknown_senders(count: int) -> NDArray[np.float32]:
-    """Returns the 8 numbers of `count` senders of whom nothing is known, float32 [count, 8]."""
-    return np.tile(_UNKNOWN_SENDER, (count, 1))
-
-
-def unknown_history(count: int) -> SenderHistory:
-    """Returns the history of `count` senders of whom nothing is known: defaults, and counted as such."""
-    return SenderHistory(unknown_senders(count), np.full(count, len(SENDER_FEATURES), dtype=np.int64))
 
 
 def _extracted(message: Message, settings: FeatureRepoSettings) -> Extracted:

@@ -1,4 +1,4 @@
-"""What is remembered of an answered e-mail: the same facts wherever a model answers (contracts/facts.py)."""
+"""What is remembered of an answered message: the same facts wherever a model answers (contracts/facts.py)."""
 
 from contracts.bundle import BundleContract
 from contracts.facts import Facts

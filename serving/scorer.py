@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from contracts.explanations import Explanation
 from contracts.facts import Facts
 from contracts.tensors import PREDICTOR_INPUTS, PREDICTOR_OUTPUTS
+from feature_repo.sender_numbers import SenderHistories, unknown_history
 from feature_repo.settings import FeatureRepoSettings
 from kit.bundle import Bundle
 from kit.errors import UsageError
@@ -25,11 +26,9 @@ from serving.extraction import (
     NUMERIC,
     TEXT,
     Extracted,
-    SenderHistories,
     Vocabulary,
     extract_element,
     model_inputs,
-    unknown_history,
 )
 from serving.facts import facts, text_statistics
 from serving.verdicts import verdicts

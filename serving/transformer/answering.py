@@ -10,6 +10,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from feature_repo.senders import Senders
+from kit.email_inference import InferenceRequest, Values
 from serving.explanations import Explainer
 from serving.extraction import NUMERIC, model_inputs
 from serving.facts import facts, text_statistics
@@ -17,9 +19,7 @@ from serving.transformer.errors import PredictorDown
 from serving.transformer.extraction_pool import ExtractionPool
 from serving.transformer.keeper import Keeper
 from serving.transformer.measures import Measures
-from serving.transformer.senders import Senders
 from serving.transformer.versions import Served, predictor_rows
-from serving.transformer.wire import InferenceRequest, Values
 from serving.verdicts import verdicts
 
 EXPLANATION: Final = "explanation"

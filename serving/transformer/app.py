@@ -19,8 +19,10 @@ from contracts.tensors import (
     TRANSFORMER_OUTPUTS,
     Tensor,
 )
+from feature_repo.senders import Senders
+from kit import email_inference as wire
 from kit.errors import Bug, SluiceError
-from serving.transformer import MODEL, wire
+from serving.transformer import MODEL
 from serving.transformer.answering import Answering
 from serving.transformer.errors import (
     BodyLate,
@@ -44,7 +46,6 @@ from serving.transformer.http import (
 )
 from serving.transformer.keeper import Keeper
 from serving.transformer.measures import Measures
-from serving.transformer.senders import Senders
 from serving.transformer.settings import TransformerSettings
 from serving.transformer.versions import Served
 

@@ -3,7 +3,7 @@
 Errors::
 
     CallerError
-    ├── RequestInvalid     400  not a request of the Open Inference Protocol for this model; it says why
+    ├── RequestInvalid     400  not a request of this model (kit/email_inference.py)
     ├── ModelUnknown       404  another model or version than the one that is served
     ├── PathUnknown        404  no such path
     ├── MethodRefused      405  a path that is there, asked in another way
@@ -22,13 +22,6 @@ from kit.errors import CallerError, OperationalError
 
 RETRY_SECONDS = 1
 """What Retry-After says: Triton is back within seconds or not at all."""
-
-
-class RequestInvalid(CallerError):
-    """The request is none, or none of this model; the message says what to change."""
-
-    code = "invalid_request"
-    title = "Not an inference request of this model"
 
 
 class ModelUnknown(CallerError):

@@ -7,13 +7,13 @@ from uuid import uuid4
 import orjson
 
 from contracts import headers
+from kit.email_inference import RequestInvalid
 from kit.errors import OperationalError, SluiceError, problem
 from serving.transformer.errors import (
     RETRY_SECONDS,
     BodyTooLarge,
     EncodingRefused,
     Overloaded,
-    RequestInvalid,
 )
 from serving.transformer.settings import TransformerSettings
 

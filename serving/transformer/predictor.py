@@ -1,6 +1,6 @@
 """Triton as the transformer asks it: one gRPC channel, always a named version, always a deadline.
 
-Rows of several requests go together (serving.transformer.coalescing), each call with at most the rows of one
+Rows of several requests go together (kit.coalescing), each call with at most the rows of one
 batch. gRPC's errors become ours here and nowhere else.
 """
 
@@ -16,8 +16,8 @@ from prometheus_client import Histogram
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from contracts.tensors import PREDICTOR_INPUTS, PREDICTOR_OUTPUTS, Tensor
+from kit.email_inference import packed
 from serving.transformer.errors import DeadlinePassed, PredictorDown, PredictorFailed
-from serving.transformer.wire import packed
 
 _CHANNEL: Final = [
     # A server that was started again is to be found within a fraction of a second, not after gRPC's minutes.

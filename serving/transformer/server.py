@@ -14,18 +14,18 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from feature_repo.sender_numbers import SenderHistories
+from feature_repo.senders import SenderBudget, Senders
 from feature_repo.settings import FeatureRepoSettings
 from kit import logs
 from kit.errors import UsageError
 from kit.home import Home, HomeSettings
-from serving.extraction import SenderHistories
 from serving.transformer import MODEL
 from serving.transformer.answering import Answering
 from serving.transformer.app import Transformer
 from serving.transformer.extraction_pool import ExtractionPool
 from serving.transformer.keeper import Keeper
 from serving.transformer.measures import Measures
-from serving.transformer.senders import Senders
 from serving.transformer.settings import TransformerSettings
 from serving.transformer.versions import Target
 
@@ -86,8 +86,11 @@ def application(
     measures = Measures()
     keeper = Keeper(settings, target, measures)
     pool = ExtractionPool(settings, features)
+    budget = SenderBudget(
+        settings.sender_budget_seconds, settings.sender_failures, settings.sender_pause_seconds
+    )
     senders = Senders(
-        lambda: _sender_lookup(home, features, measures.registry), settings, measures.defaulted_senders
+        lambda: _sender_lookup(home, features, measures.registry), budget, measures.defaulted_senders
     )
 
     answering = Answering(keeper, pool, senders, measures)

@@ -23,11 +23,11 @@ from contracts.routes import Route
 from contracts.tensors import PREDICTOR_INPUTS, PREDICTOR_OUTPUTS
 from kit import bundle as bundles
 from kit.bundle import Bundle
+from kit.coalescing import Coalescer
 from serving import golden
 from serving.explanations import Explainer
 from serving.extraction import NUMERIC, TEXT, Vocabulary
 from serving.transformer import MODEL
-from serving.transformer.coalescing import Coalescer
 from serving.transformer.errors import PredictorFailed
 from serving.transformer.predictor import Predictor, PredictorRow
 from serving.transformer.settings import TransformerSettings

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.transformer.errors import RequestInvalid
-from serving.transformer.wire import INPUT, OUTPUTS, InferenceRequest, packed, read, written
+from kit.email_inference import INPUT, OUTPUTS, InferenceRequest, RequestInvalid, packed, read, written
 
 MOST = 8
 

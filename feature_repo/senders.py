@@ -10,17 +10,16 @@ import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 from prometheus_client import Counter
 
-from feature_repo.sender_numbers import SenderHistory
+from feature_repo.sender_numbers import SenderHistories, SenderHistory, unknown_history
+from kit.coalescing import Coalescer
 from kit.errors import Bug, OperationalError
-from serving.extraction import SenderHistories, unknown_history
-from serving.transformer.coalescing import Coalescer
-from serving.transformer.settings import TransformerSettings
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +29,17 @@ _One = tuple[NDArray[np.float32], np.int64]
 """Of one sender: his 8 numbers, and how many of them are defaults."""
 
 
+class SenderBudget(NamedTuple):
+    """How long a request waits for history, and what happens to a store that keeps it waiting."""
+
+    seconds: float = 0.1
+    """Then the request goes on with defaults."""
+    failures: int = 3
+    """Lookups in a row that fail or are late, until they are paused."""
+    pause_seconds: float = 1
+    """How often a paused store is tried."""
+
+
 class Senders:
     """The history of each sender, whatever the store does.
 
@@ -37,10 +47,10 @@ class Senders:
     """
 
     def __init__(
-        self, opened: Callable[[], SenderHistories], settings: TransformerSettings, defaulted: Counter
+        self, opened: Callable[[], SenderHistories], budget: SenderBudget, defaulted: Counter
     ) -> None:
         self._opened = opened
-        self._settings = settings
+        self._budget = budget
         self._defaulted = {reason: defaulted.labels(reason) for reason in ("slow", "failed", "paused")}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="senders")
         self._lookup: SenderHistories | None = None
@@ -69,7 +79,7 @@ class Senders:
         if self._trial is not None:
             return self._defaults("paused", len(senders))
         loop = asyncio.get_running_loop()
-        budget = self._settings.sender_budget_seconds
+        budget = self._budget.seconds
         try:
             async with asyncio.timeout(budget):
                 found = await self._coalescer.results(senders, loop.time() + budget)
@@ -94,10 +104,10 @@ class Senders:
         begun, failed = loop.time(), True
         try:
             found = await self._looked_up(senders)
-            failed = loop.time() - begun > self._settings.sender_budget_seconds
+            failed = loop.time() - begun > self._budget.seconds
         finally:
             self._failures = self._failures + 1 if failed else 0
-            if self._failures >= self._settings.sender_failures and self._trial is None:
+            if self._failures >= self._budget.failures and self._trial is None:
                 self._pause()
         return found
 
@@ -113,7 +123,7 @@ class Senders:
         return unknown_history(count)
 
     def _pause(self) -> None:
-        log.warning("sender_history_paused", retry_seconds=self._settings.sender_pause_seconds)
+        log.warning("sender_history_paused", retry_seconds=self._budget.pause_seconds)
         self._trial = asyncio.get_running_loop().create_task(self._until_back())
 
     async def _open(self) -> None:
@@ -127,7 +137,7 @@ class Senders:
 
     async def _until_back(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.sender_pause_seconds)
+            await asyncio.sleep(self._budget.pause_seconds)
             if await self._answers():
                 break
         self._failures, self._trial = 0, None
@@ -141,4 +151,4 @@ class Senders:
             await self._looked_up(["nobody@sluice.invalid"])
         except OperationalError:
             return False
-        return loop.time() - begun <= self._settings.sender_budget_seconds
+        return loop.time() - begun <= self._budget.seconds

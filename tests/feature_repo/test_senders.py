@@ -10,13 +10,12 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter
 
 from contracts.metrics import TRANSFORMER_DEFAULTED_SENDERS
-from feature_repo.sender_numbers import SenderHistory
+from feature_repo.sender_numbers import SenderHistory, unknown_senders
+from feature_repo.senders import SenderBudget, Senders
 from kit import metrics
 from kit.errors import OperationalError
-from serving.extraction import unknown_senders
-from serving.transformer.senders import Senders
-from serving.transformer.settings import TransformerSettings
 
+_PATIENT = SenderBudget(seconds=5, pause_seconds=0.05)
 KNOWN = np.arange(8, dtype=np.float32)
 
 
@@ -46,11 +45,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def opened(store: Store, **settings: float) -> AsyncIterator[tuple[Senders, Counter]]:
+async def opened(store: Store, budget: SenderBudget = _PATIENT) -> AsyncIterator[tuple[Senders, Counter]]:
     """Yields senders whose store was opened."""
     counter = metrics.counter(TRANSFORMER_DEFAULTED_SENDERS, CollectorRegistry())
-    values = {"sender_budget_seconds": 5.0, "sender_pause_seconds": 0.05} | settings
-    senders = Senders(lambda: store.lookup, TransformerSettings.load(**values), counter)
+    senders = Senders(lambda: store.lookup, budget, counter)
     senders.begin()
     await until(lambda: not senders.opening and senders.degraded is None)
     try:
@@ -84,7 +82,7 @@ async def test_callers_at_the_same_time_share_a_lookup() -> None:
 async def test_a_store_that_hangs_is_waited_for_no_longer_than_the_budget() -> None:
     """Defaults, counted as slow; once late lookups are paused nobody waits, and its return is noticed."""
     store = Store()
-    async with opened(store, sender_budget_seconds=0.2, sender_failures=1) as (senders, counter):
+    async with opened(store, SenderBudget(0.2, 1, 0.05)) as (senders, counter):
         store.goes.clear()
         late = await senders.history(["a@b"])
         assert np.array_equal(late.numbers, unknown_senders(1))
@@ -100,7 +98,7 @@ async def test_a_store_that_hangs_is_waited_for_no_longer_than_the_budget() -> N
 async def test_a_store_that_fails_is_paused_after_some_failures_in_a_row() -> None:
     """A success in between begins the count anew; while paused, only trials ask the store."""
     store = Store()
-    async with opened(store, sender_failures=2) as (senders, counter):
+    async with opened(store, SenderBudget(5, 2, 0.05)) as (senders, counter):
         for fails in (True, False, True, True):
             assert senders.degraded is None
             store.fails = fails
@@ -122,7 +120,7 @@ async def test_a_store_that_is_down_at_the_start_is_no_error() -> None:
     store = Store()
     store.fails = True
     counter = metrics.counter(TRANSFORMER_DEFAULTED_SENDERS, CollectorRegistry())
-    senders = Senders(lambda: store.lookup, TransformerSettings.load(sender_pause_seconds=0.05), counter)
+    senders = Senders(lambda: store.lookup, _PATIENT, counter)
     senders.begin()
     await until(lambda: not senders.opening and len(store.asked) > 2)
     assert np.array_equal((await senders.history(["a@b"])).numbers, unknown_senders(1))

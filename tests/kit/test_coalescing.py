@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from serving.transformer.coalescing import Coalescer
+from kit.coalescing import Coalescer
 
 
 class Asked:

@@ -1,8 +1,12 @@
-"""The Open Inference Protocol as bytes: a request's body to e-mails, tensors to an answer's body.
+"""E-mails on the Open Inference Protocol, as bytes: a request's body to e-mails, tensors to an answer's body.
 
 Both forms are read and written: tensors as JSON, and the binary tensor extension, where the JSON is followed
 by the tensors' bytes and a header tells its length. Nothing here knows HTTP. What is not understood is
-refused with what to change; parameters that no one here reads are ignored, as the protocol says.
+refused with what to change; parameters that no one here reads are ignored, as the protocol says. Whatever
+answers e-mails speaks by this module: the transformer, and the gateway where it answers alone. Errors::
+
+    CallerError
+    └── RequestInvalid   400  not a request of the Open Inference Protocol for this model; it says why
 """
 
 import struct
@@ -23,7 +27,7 @@ from contracts.tensors import (
     TRANSFORMER_OUTPUTS,
     Tensor,
 )
-from serving.transformer.errors import RequestInvalid
+from kit.errors import CallerError
 
 INPUT: Final = TRANSFORMER_INPUTS[0]
 OUTPUTS: Final[dict[str, Tensor]] = {
@@ -35,6 +39,13 @@ _LENGTH: Final = struct.Struct("<I")
 _MAX_ID: Final = 256
 
 Values = NDArray[np.float32] | NDArray[np.int64] | Sequence[str]
+
+
+class RequestInvalid(CallerError):
+    """The request is none, or none of this model; the message says what to change."""
+
+    code = "invalid_request"
+    title = "Not an inference request of this model"
 
 
 class Wanted(NamedTuple):
