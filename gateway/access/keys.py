@@ -1,0 +1,189 @@
+"""The keys as they stand in their file, and what may be done with them: pure data and pure functions."""
+
+import hmac
+import secrets
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from contracts.environments import Environment
+from gateway.access import key_format
+from kit.errors import UsageError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9])?$")]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+State = Literal["valid", "revoked", "expired"]
+
+_CLOSED = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class KeyUnknown(UsageError):
+    """No key has this name or id, or it cannot be used for what is asked."""
+
+    code = "key_unknown"
+    title = "Not such a key"
+
+
+class Secret(BaseModel):
+    """One secret of a key, as a salted hash; `until` is set once another has taken its place."""
+
+    model_config = _CLOSED
+
+    salt: str = Field(pattern=r"^[0-9a-f]{32}$", repr=False)
+    hash: str = Field(pattern=r"^[0-9a-f]{64}$", repr=False)
+    """HMAC-SHA256 of the whole key under the salt, in hex."""
+    until: AwareDatetime | None = None
+
+
+class Key(BaseModel):
+    """One key: for whom, for what, until when."""
+
+    model_config = _CLOSED
+
+    id: str = Field(pattern=rf"^[0-9a-z]{{{key_format.ID_LENGTH}}}$")
+    name: Name
+    environments: tuple[Environment, ...] = ()
+    models: tuple[ModelName, ...] | None = None
+    """None for all."""
+    admin: bool = False
+    created: AwareDatetime
+    expires: AwareDatetime | None = None
+    revoked: AwareDatetime | None = None
+    secrets: tuple[Secret, ...] = Field(min_length=1)
+    """The newest first."""
+
+    def state(self, now: datetime) -> State:
+        """Tells whether it opens anything at `now`."""
+        if self.revoked is not None:
+            return "revoked"
+        return "expired" if self.expires is not None and self.expires <= now else "valid"
+
+
+class Keys(BaseModel):
+    """The document that the file of keys holds; `version` is that of its form."""
+
+    model_config = _CLOSED
+
+    version: Literal[1] = 1
+    keys: tuple[Key, ...] = ()
+
+    @model_validator(mode="after")
+    def _every_id_once(self) -> "Keys":
+        if len({key.id for key in self.keys}) != len(self.keys):
+            raise ValueError("two keys have the same id")
+        return self
+
+    def with_key(self, changed: Key) -> "Keys":
+        """Returns the keys with `changed` in the place of the one with its id, or at the end."""
+        if all(key.id != changed.id for key in self.keys):
+            return Keys(keys=(*self.keys, changed))
+        return Keys(keys=tuple(changed if key.id == changed.id else key for key in self.keys))
+
+
+def digest(salt: bytes, text: str) -> bytes:
+    """Returns what is kept of a key `text`: its HMAC-SHA256 under `salt` (ADR 15 says why that is enough)."""
+    return hmac.digest(salt, text.encode("ascii"), "sha256")
+
+
+def opens(key: Key, text: str, now: datetime) -> bool:
+    """Tells whether `text` is one of the key's secrets that still count at `now`."""
+    return any(
+        hmac.compare_digest(digest(bytes.fromhex(secret.salt), text), bytes.fromhex(secret.hash))
+        for secret in key.secrets
+        if secret.until is None or now < secret.until
+    )
+
+
+def with_created(
+    keys: Keys,
+    *,
+    name: str,
+    now: datetime,
+    environments: tuple[Environment, ...],
+    models: tuple[str, ...] | None = None,
+    admin: bool = False,
+    expires: datetime | None = None,
+) -> tuple[Keys, tuple[Key, str]]:
+    """Returns the keys with a new one, and that one with its text.
+
+    Raises:
+        UsageError: a key of this name is in use.
+    """
+    if any(key.name == name and key.revoked is None for key in keys.keys):
+        raise UsageError(
+            f"There is a key named {name} already.",
+            next_step=f"Choose another name, or `sluice keys rotate '{name}'`, or revoke it first.",
+        )
+    taken = {key.id for key in keys.keys}
+    key_id = next(fresh for fresh in iter(key_format.new_id, None) if fresh not in taken)
+    text, secret = _new_secret(key_id)
+    key = Key(
+        id=key_id,
+        name=name,
+        environments=tuple(sorted(set(environments))),
+        models=None if models is None else tuple(sorted(set(models))),
+        admin=admin,
+        created=now,
+        expires=expires,
+        secrets=(secret,),
+    )
+    return keys.with_key(key), (key, text)
+
+
+def with_revoked(keys: Keys, which: str, now: datetime) -> tuple[Keys, Key]:
+    """Returns the keys with the one of this name or id revoked, and that one; twice is as once.
+
+    Raises:
+        KeyUnknown: there is none.
+    """
+    key = found(keys, which)
+    if key.revoked is None:
+        key = key.model_copy(update={"revoked": now})
+    return keys.with_key(key), key
+
+
+def with_rotated(keys: Keys, which: str, grace: timedelta, now: datetime) -> tuple[Keys, tuple[Key, str]]:
+    """Returns the keys with a new secret for the one of this name or id, and that one with its new text.
+
+    What it had before opens for `grace` from now, and no longer.
+
+    Raises:
+        KeyUnknown: there is none, or it is revoked or expired.
+    """
+    key = found(keys, which)
+    if (state := key.state(now)) != "valid":
+        raise KeyUnknown(
+            f"The key {key.name} ({key.id}) is {state}.",
+            next_step="Make another with `sluice keys create`.",
+        )
+    text, fresh = _new_secret(key.id)
+    former = [
+        secret.model_copy(update={"until": min(secret.until or now + grace, now + grace)})
+        for secret in key.secrets
+        if grace and (secret.until is None or now < secret.until)
+    ]
+    key = key.model_copy(update={"secrets": (fresh, *former)})
+    return keys.with_key(key), (key, text)
+
+
+def found(keys: Keys, which: str) -> Key:
+    """Returns the key with this id, else the one in use with this name, else the last revoked one.
+
+    Raises:
+        KeyUnknown: there is none.
+    """
+    named = [key for key in keys.keys if key.name == which]
+    for key in (
+        *(key for key in keys.keys if key.id == which),
+        *(key for key in named if key.revoked is None),
+        *reversed(named),
+    ):
+        return key
+    raise KeyUnknown(f"No key has the name or id {which}.", next_step="See `sluice keys list`.")
+
+
+def _new_secret(key_id: str) -> tuple[str, Secret]:
+    text = key_format.new_key(key_id)
+    salt = secrets.token_bytes(16)
+    return text, Secret(salt=salt.hex(), hash=digest(salt, text).hex())
