@@ -29,7 +29,7 @@ class Answered:
 
 
 class Recorder(Protocol):
-    """Takes answers; `gateway.memory.queue` is it."""
+    """Takes answers; `gateway.memory.memory` is it."""
 
     def record(self, answered: Answered) -> None:
         """Takes one answer. Returns at once, never waits and never raises; what cannot be kept is counted."""
