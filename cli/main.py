@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "logs": Lazy("serving.commands:logs", "Print the log of a process."),
     "predict": Lazy("serving.predict_command:predict", "Ask what serves here for a verdict on e-mails."),
     "batch": Lazy("serving.batch_commands:batch", "Score many rows at once, on all CPUs or a cluster."),
+    "keys": Lazy("gateway.access.commands:keys", "Make, list, revoke and rotate the keys of the gateway."),
     "records": Lazy("records.commands:records", "Migrate and inspect the platform's memory."),
     "demo": Lazy("cli.demo:demo", "Run the main job from nothing to the end."),
     "doctor": Lazy("cli.doctor:doctor", "Tell what this machine can do, and how to get what is missing."),

@@ -1,18 +1,22 @@
 """The keys as they stand in their file, and what may be done with them: pure data and pure functions."""
 
 import hmac
+import re
 import secrets
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from contracts.environments import Environment
 from gateway.access import key_format
+from gateway.errors import KeyMissing
 from kit.errors import UsageError
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9])?$")]
-ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+_NAME: Final = r"^[A-Za-z0-9]([A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9])?$"
+_MODEL: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
+Name = Annotated[str, StringConstraints(pattern=_NAME)]
+ModelName = Annotated[str, StringConstraints(pattern=_MODEL)]
 State = Literal["valid", "revoked", "expired"]
 
 _CLOSED = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -108,8 +112,14 @@ def with_created(
     """Returns the keys with a new one, and that one with its text.
 
     Raises:
-        UsageError: a key of this name is in use.
+        UsageError: the key would be for nothing, a name is none, or a key of this name is in use.
     """
+    _require_names(name, models or ())
+    if not environments and not admin:
+        raise UsageError(
+            "The key would be for nothing.",
+            next_step="Say --environment staging, --environment production, both, or --admin.",
+        )
     if any(key.name == name and key.revoked is None for key in keys.keys):
         raise UsageError(
             f"There is a key named {name} already.",
@@ -167,6 +177,25 @@ def with_rotated(keys: Keys, which: str, grace: timedelta, now: datetime) -> tup
     return keys.with_key(key), (key, text)
 
 
+def checked(keys: Keys, text: str, now: datetime) -> Key:
+    """Returns the key that `text` opens with.
+
+    Raises:
+        KeyMissing: nobody has it, or it is revoked or expired.
+    """
+    if not key_format.is_whole(text):
+        raise KeyMissing("This is no key, or not the whole of one.", next_step="Copy it again.")
+    for key in keys.keys:
+        if key.id == key_format.id_of(text) and opens(key, text, now):
+            if (state := key.state(now)) != "valid":
+                raise KeyMissing(f"The key {key.name} ({key.id}) is {state}.", next_step="Make another one.")
+            return key
+    raise KeyMissing(
+        "Nobody has this key, or another took its place.",
+        next_step="See `sluice keys list`, or make another.",
+    )
+
+
 def found(keys: Keys, which: str) -> Key:
     """Returns the key with this id, else the one in use with this name, else the last revoked one.
 
@@ -181,6 +210,19 @@ def found(keys: Keys, which: str) -> Key:
     ):
         return key
     raise KeyUnknown(f"No key has the name or id {which}.", next_step="See `sluice keys list`.")
+
+
+def _require_names(name: str, models: tuple[str, ...]) -> None:
+    if re.fullmatch(_NAME.strip("^$"), name, re.ASCII) is None:
+        raise UsageError(
+            f"{name!r} cannot be the name of a key.",
+            next_step="Use 1 to 64 letters, digits, spaces and . _ @ -, a letter or digit first and last.",
+        )
+    for model in models:
+        if re.fullmatch(_MODEL.strip("^$"), model, re.ASCII) is None:
+            raise UsageError(
+                f"{model!r} cannot be the name of a model.", next_step="Name one that `sluice status` shows."
+            )
 
 
 def _new_secret(key_id: str) -> tuple[str, Secret]:
