@@ -169,9 +169,8 @@ def _show_once(key: "Key", text: str, path: Path, now: datetime, *, as_json: boo
     else:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
-    say(
-        f"The key {key.name} ({key.id}) is for {_scopes(key)}{_until(key)}. Keep it now: it cannot be shown again."
-    )
+    say(f"The key {key.name} ({key.id}) is for {_scopes(key)}{_until(key)}.")
+    say("Keep it now: it cannot be shown again.")
     for former in key.secrets[1:]:
         say(f"What it had before opens until {_moment(former.until)}.")
     say(f"Its hash is in {path}.")
