@@ -31,11 +31,11 @@ class GatewaySettings(Settings):
     """On a developer's machine: a development key is made at the start and kept in a file of mode 0600."""
 
     notice_seconds: float = Field(default=0, ge=0, le=60)
-    """How long requests are still taken after the gateway was told to stop, while /health/ready says 503: as long
-    as a load balancer needs to notice."""
+    """How long requests are still taken after the gateway was told to stop, while /health/ready says 503: as
+    long as a load balancer needs to notice."""
 
     drain_seconds: float = Field(default=10, gt=0, le=600)
-    """How long requests in flight may take then; what is not answered is told that the gateway is stopping."""
+    """How long requests in flight may take then; what is not answered is told that the gateway stops."""
 
     # Where requests go.
     backend: Literal["oip", "embedded"] = "oip"
@@ -95,8 +95,8 @@ class GatewaySettings(Settings):
 
     # Whom it lets in.
     authentication: bool = True
-    """Whether a key is needed; without it everybody may ask everything but admin pages. It stays on unless this
-    is `development`, or `protected_otherwise`."""
+    """Whether a key is needed; without it everybody may ask everything but admin pages. It stays on unless
+    this is `development`, or `protected_otherwise`."""
 
     protected_otherwise: bool = False
     """Outside development: something before the gateway lets in only who may, so that `authentication` may be
@@ -118,8 +118,7 @@ class GatewaySettings(Settings):
     """Origins whose pages may call from a browser, as `https://app.example.org`; a wildcard is refused."""
 
     metrics_networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
-    """Networks that may read /metrics without an admin key, unless the request came through a proxy that is not
-    trusted."""
+    """Networks that may read /metrics without an admin key, unless the request came through a proxy."""
 
     # How much it takes on.
     max_body_bytes: int = Field(default=4 << 20, ge=1024, le=1 << 30)

@@ -1,0 +1,101 @@
+"""`/v2/…`: the Open Inference Protocol, passed through with the same keys, limits and routing."""
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.requests import Request
+
+from contracts.headers import INFERENCE_HEADER_LENGTH
+from gateway.asked import Asked
+from gateway.backends.backend import Answer
+from gateway.errors import PathUnknown
+from gateway.http import Document
+from gateway.memory.answered import Answered
+from gateway.parts import Parts
+from gateway.passage import Passage
+from gateway.routes.lean import LeanRoute
+
+_MODELS: Final = "models"
+_STEP: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
+_READ: Final = (INFERENCE_HEADER_LENGTH.lower(), "content-type", "accept")
+"""The headers that the protocol reads."""
+
+
+class Passing:
+    """Hands what is asked to the backend, and its answer back."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def routes(self) -> list[LeanRoute]:
+        """Returns the routes."""
+        return [
+            LeanRoute("/v2/models/{path:path}", self.passed, methods=["GET", "POST"]),
+            LeanRoute("/v2/{path:path}", self.passed, methods=["GET", "POST"]),
+            LeanRoute("/v2", self.passed, methods=["GET", "POST"]),
+        ]
+
+    async def passed(self, request: Request, passage: Passage) -> Document:
+        """Answers as the Open Inference Protocol has it."""
+        parts, scope = self._parts, request.scope
+        steps = _steps(scope["path"])
+        headers = {name: passage.headers[name] for name in _READ if name in passage.headers}
+        if len(steps) < 2 or steps[0] != _MODELS:  # noqa: PLR2004 - models/NAME
+            async with (
+                parts.entry.known(passage) as (_, deadline),
+                parts.bodies.body(request.receive, passage.headers, deadline) as body,
+            ):
+                answer = await parts.backend.passed(None, scope["method"], steps, headers, body)
+            return _document(answer)
+        async with (
+            parts.entry.asked(passage, steps[1]) as asked,
+            parts.bodies.body(request.receive, passage.headers, asked.deadline) as body,
+        ):
+            answer = await parts.backend.passed(asked, scope["method"], steps, headers, body)
+        passage.version = answer.version
+        if answer.rows:
+            self._remember(asked, answer, time.perf_counter() - passage.begun)
+        return _document(answer)
+
+    def _remember(self, asked: Asked, answer: Answer, latency: float) -> None:
+        now = datetime.now(UTC)
+        alone = len(answer.rows) == 1
+        for index, row in enumerate(answer.rows):
+            self._parts.memory.record(
+                Answered(
+                    request_id=asked.request_id if alone else f"{asked.request_id}.{index}",
+                    created_at=now,
+                    environment=asked.environment,
+                    model=asked.model,
+                    version=answer.version or "",
+                    facts=row.facts,
+                    numeric=row.numeric,
+                    probability=row.probability,
+                    label=row.label,
+                    latency_seconds=latency,
+                    message_sha256=row.message_sha256,
+                )
+            )
+
+
+def _steps(path: str) -> tuple[str, ...]:
+    """Returns the parts of a path below /v2.
+
+    Raises:
+        PathUnknown: one is none that a path of the protocol can have.
+    """
+    steps = tuple(path.split("/")[2:])
+    if steps and not steps[-1]:
+        steps = steps[:-1]
+    if not all(_STEP.fullmatch(step) for step in steps):
+        raise PathUnknown("There is no such path in the Open Inference Protocol.")
+    return steps
+
+
+def _document(answer: Answer) -> Document:
+    headers = None
+    if answer.json_length is not None:
+        headers = {INFERENCE_HEADER_LENGTH: str(answer.json_length)}
+    return Document(answer.body, status=answer.status, content_type=answer.content_type, headers=headers)
