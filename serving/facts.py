@@ -8,8 +8,8 @@ from serving.extraction import Extracted, Vocabulary
 def text_statistics(message: Extracted, vocabulary: Vocabulary) -> dict[str, float]:
     """Returns numbers about the text and no word of it; `vocabulary` is that of the model that answers."""
     return {
-        "token_count": message.statistics.token_count,
-        "character_count": message.statistics.character_count,
+        "token_count": float(message.statistics.token_count),
+        "character_count": float(message.statistics.character_count),
         "unique_share": message.statistics.unique_share,
         "placeholder_share": message.statistics.placeholder_share,
         "known_share": vocabulary.known_share(message.text),

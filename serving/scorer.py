@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from contracts.explanations import Explanation
 from contracts.facts import Facts
+from contracts.features import SCHEMA_DIGEST
 from contracts.tensors import PREDICTOR_INPUTS, PREDICTOR_OUTPUTS
-from feature_repo.sender_numbers import SenderHistories, unknown_history
+from feature_repo.sender_numbers import SenderHistories, SenderHistory, unknown_history
 from feature_repo.settings import FeatureRepoSettings
 from kit.bundle import Bundle
 from kit.errors import UsageError
@@ -28,10 +29,15 @@ from serving.extraction import (
     Extracted,
     Vocabulary,
     extract_element,
+    extract_raw,
+    extract_structured,
     model_inputs,
 )
+from serving.extraction import structured as read_structured
 from serving.facts import facts, text_statistics
 from serving.verdicts import verdicts
+
+__all__ = ["Extracted", "Scorer", "Scores"]
 
 
 @dataclass(frozen=True)
@@ -61,13 +67,18 @@ class Scorer:
         """Opens the graph. Without `senders` every sender is unknown.
 
         Raises:
-            UsageError: the bundle is of a model with other inputs or outputs.
+            UsageError: the bundle is of a model with other inputs or outputs, or of other features.
         """
         contract = bundle.contract
         if contract.inputs != PREDICTOR_INPUTS or contract.outputs != PREDICTOR_OUTPUTS:
             raise UsageError(
                 f"The model {contract.workload} does not take what is extracted from an e-mail.",
                 next_step="Ask Triton for it.",
+            )
+        if contract.schema_digest != SCHEMA_DIGEST:
+            raise UsageError(
+                f"The bundle of {contract.workload} was trained on another list of features than this one.",
+                next_step="Train a version with this code, or run the code that the bundle was trained with.",
             )
         self.bundle = bundle
         self._settings = settings
@@ -85,6 +96,18 @@ class Scorer:
         """
         return self.scored([extract_element(email, self._settings) for email in emails], at)
 
+    def extracted(self, email: bytes, *, structured: bool | None = None) -> Extracted:
+        """Returns what one e-mail decides; `structured` says whether it is JSON, None that it tells itself.
+
+        Raises:
+            EmailRefused: it is to be structured, and is not.
+        """
+        if structured is None:
+            return extract_element(email, self._settings)
+        if structured:
+            return extract_structured(read_structured(email, self._settings), self._settings)
+        return extract_raw(email, self._settings)
+
     def scored(self, messages: Sequence[Extracted], at: datetime) -> Scores:
         """Returns the scores of e-mails that are extracted already.
 
@@ -95,6 +118,10 @@ class Scorer:
             senders = self._senders([message.sender for message in messages], at)
         else:
             senders = unknown_history(len(messages))
+        return self.answered(messages, senders)
+
+    def answered(self, messages: Sequence[Extracted], senders: SenderHistory) -> Scores:
+        """Returns the scores of e-mails that are extracted, and whose senders' history is known."""
         inputs = model_inputs(messages, senders.numbers)
         answers = self._answers(inputs)
         texts = tuple(message.text for message in messages)
