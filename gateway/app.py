@@ -43,8 +43,9 @@ _ENDED: Final = "lifespan.shutdown.complete"
 class Gateway:
     """The application; an ASGI server calls it, and its beginning and end are those of the parts."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, log: AccessLog) -> None:
         self.parts = parts
+        self._log = log
         self.stopping = Stopping()
         self.api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         self.api.router.routes.extend(all_routes(parts, self.stopping, self.document))
@@ -115,7 +116,7 @@ class Gateway:
             app = Cors(app, settings.cors_origins)
         app = Problems(app, lambda: self.stopping.giving_up)
         app = AnswerHeads(app)
-        app = Observation(app, self.parts.measures, AccessLog())
+        app = Observation(app, self.parts.measures, self._log)
         app = Identity(app)
         if settings.trusted_proxies:
             app = ProxyHeadersMiddleware(app, list(settings.trusted_proxies))  # type: ignore[arg-type,assignment]
@@ -135,8 +136,12 @@ def application(
     memory: Memory,
     measures: Measures,
     shadow: Shadow,
+    log: AccessLog | None = None,
 ) -> Gateway:
-    """Returns the gateway, put together; nothing is opened before the server begins it."""
+    """Returns the gateway, put together; nothing is opened before the server begins it.
+
+    `log` is told each request; by default where all logs go.
+    """
     return Gateway(
         Parts(
             settings=settings,
@@ -148,5 +153,6 @@ def application(
             shadow=shadow,
             entry=Entry(settings, access, turns),
             bodies=Bodies(settings),
-        )
+        ),
+        log or AccessLog(),
     )

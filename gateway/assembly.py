@@ -2,6 +2,7 @@
 
 from gateway.access.access import Access
 from gateway.access.turns import Turns
+from gateway.access_log import AccessLog
 from gateway.app import Gateway, application
 from gateway.backends.backend import Backend
 from gateway.measures import Measures
@@ -14,7 +15,7 @@ from records.engine import Records, build_engine
 from records.settings import RecordsSettings
 
 
-def assembled(settings: GatewaySettings, home: Home) -> Gateway:
+def assembled(settings: GatewaySettings, home: Home, log: AccessLog | None = None) -> Gateway:
     """Returns the gateway that `settings` describe, with its state below `home`; nothing is open yet.
 
     Raises:
@@ -38,6 +39,7 @@ def assembled(settings: GatewaySettings, home: Home) -> Gateway:
         memory=memory,
         measures=measures,
         shadow=Shadow(settings, backend, memory, measures),
+        log=log,
     )
     gateway.at_end(records.close)
     return gateway

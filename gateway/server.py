@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 import uvicorn
 
+from gateway.access_log import AccessLog
 from gateway.app import Gateway
 from gateway.assembly import assembled
 from gateway.protocol import BoundedProtocol
@@ -40,7 +41,8 @@ def serve() -> None:
     machine = HomeSettings.load()
     logs.configure(level=machine.log_level)
     settings = GatewaySettings.load()
-    gateway = assembled(settings, Home(machine.home))
+    log_stream = None if sys.stderr.isatty() else sys.stderr
+    gateway = assembled(settings, Home(machine.home), AccessLog(log_stream))
     server = Server(gateway)
     server.run()
     if not server.started:
