@@ -24,14 +24,17 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._head_bytes, self._unread_bytes = 0, 0
         self._in_head = True
+        self._messages = 0
         self._head_timer: Any = None
 
     def data_received(self, data: bytes) -> None:
         """Takes what came."""
         if self._in_head and self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+        answered = self._messages
         super().data_received(data)
-        if self._in_head:
+        # What a whole request came with is no part of the next one's head.
+        if self._in_head and self._messages == answered:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.transport.abort()
@@ -59,6 +62,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Ends a request; what comes next is the head of another."""
         super().on_message_complete()
         self._head_bytes, self._in_head = 0, True
+        self._messages += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends the connection."""
