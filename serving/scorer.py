@@ -152,7 +152,10 @@ class Scorer:
         return Explainer(self.bundle)
 
     def _answers(self, inputs: dict[str, Any]) -> dict[str, NDArray[Any]]:
-        if not len(inputs[TEXT]):  # the graph takes one row or more
+        count = len(inputs[TEXT])
+        if count == 1:
+            return self._graph(inputs)
+        if not count:  # the graph takes one row or more
             return {
                 "label": np.empty(0, dtype=np.int64),
                 "probabilities": np.empty((0, len(self.bundle.contract.classes)), dtype=np.float32),
