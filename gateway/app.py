@@ -16,7 +16,7 @@ from gateway.access.turns import Turns
 from gateway.access_log import AccessLog
 from gateway.backends.backend import Backend
 from gateway.bodies import Bodies
-from gateway.documentation import described
+from gateway.documentation.document import described
 from gateway.entry import Entry
 from gateway.http import App, Receive, Scope, Send
 from gateway.layers.answers import AnswerHeads
@@ -127,7 +127,7 @@ class Gateway:
         await self.api.router(scope, receive, send)
 
 
-def application(
+def application(  # noqa: PLR0913 - each is a part
     settings: GatewaySettings,
     *,
     backend: Backend,

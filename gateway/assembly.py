@@ -24,8 +24,8 @@ def assembled(settings: GatewaySettings, home: Home, log: AccessLog | None = Non
     if not (settings.authentication or settings.development or settings.protected_otherwise):
         raise SettingsError(
             "GATEWAY_AUTHENTICATION is off outside development.",
-            next_step="Unset it; or set GATEWAY_PROTECTED_OTHERWISE=true, if something before the gateway lets "
-            "in only who may.",
+            next_step="Unset it. If something before the gateway lets in only who may: "
+            "GATEWAY_PROTECTED_OTHERWISE=true.",
         )
     measures = Measures()
     backend = _backend(settings, home, measures)

@@ -5,7 +5,7 @@ each request would cost more than the rest of the gateway's own work.
 """
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -13,6 +13,7 @@ from contracts.emails import StructuredEmail
 from contracts.environments import Environment
 from contracts.explanations import Explanation
 from contracts.labels import Label
+from records.repositories.feedback import Outcome
 
 REQUEST_ID: Final = r"^[A-Za-z0-9._:-]{1,100}$"
 """Of a request id that a caller may choose; longer ones are made from it (`ID.3`, `ID~shadow`)."""
@@ -31,7 +32,7 @@ class RawEmail(_Document):
     """The whole message (RFC 5322), head and body. Bytes that are no UTF-8: send them as `message/rfc822`."""
 
 
-class Verdict(_Document):
+class EmailVerdict(_Document):
     """What the model says of one e-mail."""
 
     request_id: str
@@ -131,6 +132,15 @@ class NewFeedback(_Document):
     label: Label
 
 
+class FeedbackAnswer(_Document):
+    """What the feedback changed."""
+
+    request_id: str
+    label: Label
+    outcome: Outcome
+    """Whether there was none before, another one, or the same."""
+
+
 class ServedModel(_Document):
     """A model that answers in an environment."""
 
@@ -166,8 +176,3 @@ class Ready(_Document):
     """Whether each one answers."""
     degraded: list[str] = []
     """What does not work as it should while requests are still answered."""
-
-
-def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Returns a document's JSON schema, with references into an OpenAPI document."""
-    return model.model_json_schema(ref_template="#/components/schemas/{model}")

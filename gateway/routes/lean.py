@@ -25,8 +25,8 @@ class LeanRoute(APIRoute):
 
         endpoint.__name__ = getattr(answering, "__name__", "endpoint")
         endpoint.__doc__ = answering.__doc__
-        described.setdefault("name", endpoint.__name__)
         described.setdefault("operation_id", endpoint.__name__)
+        described.setdefault("name", described["operation_id"])
         super().__init__(path, endpoint, **described)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

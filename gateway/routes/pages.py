@@ -28,8 +28,8 @@ _FILES: Final = {
 }
 _POLICY: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self' 'unsafe-inline' blob:; "
-    "worker-src blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
-    "frame-ancestors 'none'"
+    "worker-src blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; frame-ancestors 'none'"
 }
 _HTML: Final = "text/html; charset=utf-8"
 

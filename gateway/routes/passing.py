@@ -7,6 +7,7 @@ from typing import Final
 
 from starlette.requests import Request
 
+from contracts.environments import HEADER as ENVIRONMENT_HEADER
 from contracts.headers import INFERENCE_HEADER_LENGTH
 from gateway.asked import Asked
 from gateway.backends.backend import Answer
@@ -18,6 +19,17 @@ from gateway.passage import Passage
 from gateway.routes.lean import LeanRoute
 
 _MODELS: Final = "models"
+_PATHS: Final = (
+    ("/v2/models/{model}/infer", "POST", "infer"),
+    ("/v2/models/{model}/versions/{version}/infer", "POST", "infer_by_version"),
+    ("/v2/models/{model}", "GET", "model_metadata"),
+    ("/v2/models/{model}/versions/{version}", "GET", "model_version_metadata"),
+    ("/v2/models/{model}/ready", "GET", "model_ready"),
+    ("/v2/models/{model}/versions/{version}/ready", "GET", "model_version_ready"),
+    ("/v2", "GET", "server_metadata"),
+    ("/v2/health/live", "GET", "server_live"),
+    ("/v2/health/ready", "GET", "server_ready"),
+)
 _STEP: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _READ: Final = (INFERENCE_HEADER_LENGTH.lower(), "content-type", "accept")
 """The headers that the protocol reads."""
@@ -32,9 +44,12 @@ class Passing:
     def routes(self) -> list[LeanRoute]:
         """Returns the routes."""
         return [
-            LeanRoute("/v2/models/{path:path}", self.passed, methods=["GET", "POST"]),
-            LeanRoute("/v2/{path:path}", self.passed, methods=["GET", "POST"]),
-            LeanRoute("/v2", self.passed, methods=["GET", "POST"]),
+            *(
+                LeanRoute(path, self.passed, methods=[method], operation_id=name)
+                for path, method, name in _PATHS
+            ),
+            # What a server has besides; the backend knows which of it there is.
+            LeanRoute("/v2/{path:path}", self.passed, methods=["GET", "POST"], include_in_schema=False),
         ]
 
     async def passed(self, request: Request, passage: Passage) -> Document:
@@ -44,9 +59,12 @@ class Passing:
         headers = {name: passage.headers[name] for name in _READ if name in passage.headers}
         if len(steps) < 2 or steps[0] != _MODELS:  # noqa: PLR2004 - models/NAME
             async with (
-                parts.entry.known(passage) as (_, deadline),
+                parts.entry.known(passage) as (caller, deadline),
                 parts.bodies.body(request.receive, passage.headers, deadline) as body,
             ):
+                environment = parts.entry.environment(passage)
+                parts.access.permit(caller, environment=environment)
+                headers[ENVIRONMENT_HEADER.lower()] = environment.value
                 answer = await parts.backend.passed(None, scope["method"], steps, headers, body)
             return _document(answer)
         async with (
