@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from kit.settings import Settings, settings_config
 
@@ -18,6 +18,9 @@ class HomeSettings(Settings):
 
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
     """The least severity that is logged: DEBUG, INFO, WARNING or ERROR."""
+
+    api_key: SecretStr | None = None
+    """The key with which commands ask the gateway; unset means the development key of this machine."""
 
 
 class Home:
