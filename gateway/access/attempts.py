@@ -9,6 +9,7 @@ import ipaddress
 import math
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -27,8 +28,9 @@ _ADDRESS_LENGTH: Final = 64
 class Attempts:
     """Counts wrong keys of each address, each in a minute of its own that begins with its first one."""
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute = per_minute
+        self._clock = clock
         self._counted: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def count(self, address: str) -> None:
@@ -37,7 +39,7 @@ class Attempts:
         Raises:
             AttemptsExceeded: the address has had its share; it is told when to come back.
         """
-        now = time.monotonic()
+        now = self._clock()
         origin = origin_of(address)
         count, ends = self._counted.get(origin, (0, now + WINDOW_SECONDS))
         if now >= ends:

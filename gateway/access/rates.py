@@ -29,7 +29,7 @@ from kit.settings import SettingsError
 
 log = structlog.get_logger(__name__)
 
-REDIS_SECONDS: Final = 0.1
+REDIS_SECONDS: Final = 0.25
 """How long Redis may take; a request waits no longer for its count."""
 PAUSE_SECONDS: Final = 1.0
 """How long Redis is not asked after it has not answered."""
@@ -71,7 +71,10 @@ class Rates:
         SettingsError: GATEWAY_RATE_LIMIT_REDIS is no address of a Redis.
     """
 
-    def __init__(self, settings: GatewaySettings, measures: Measures) -> None:
+    def __init__(
+        self, settings: GatewaySettings, measures: Measures, *, redis_seconds: float = REDIS_SECONDS
+    ) -> None:
+        self._redis_seconds = redis_seconds
         self._item: RateLimitItem = parse(settings.rate_limit)
         self._window_seconds = self._item.get_expiry()
         self._memory = MemoryStorage()
@@ -123,7 +126,7 @@ class Rates:
             # One request asks again; the others need not wait for its answer.
             self._redis_at = time.monotonic() + PAUSE_SECONDS
         try:
-            async with asyncio.timeout(REDIS_SECONDS):
+            async with asyncio.timeout(self._redis_seconds):
                 counted = await self._counted_in(self._redis, key, count)
         except (RedisError, OSError, TimeoutError) as error:
             self._seen(down=True, error=type(error).__name__)
