@@ -8,6 +8,7 @@ PREDICT_BATCH: Final = "/v1/predict/batch"
 FEEDBACK: Final = "/v1/feedback"
 MODELS: Final = "/v1/models"
 PREDICTIONS: Final = "/v1/predictions"
+DOCS: Final = "/docs"
 LIVE: Final = "/health/live"
 READY: Final = "/health/ready"
 

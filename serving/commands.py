@@ -21,13 +21,15 @@ def up(
 ) -> None:
     """Serve on this machine what the aliases staging and production point at.
 
-    Starts a Triton for each environment with every model in it, a transformer where a model has one, and
-    MLflow's pages; waits until they are ready. Run it again at any time: it starts what is missing, and moves
+    Starts a Triton for each environment with every model in it, a transformer where a model has one, the
+    gateway before them all, and MLflow's pages; waits until they are ready. Tells where the gateway answers,
+    and the development key that it lets in. Run it again at any time: it starts what is missing, and moves
     what an alias has left behind. What it starts goes on without it: `sluice down` ends it.
     """
     from kit.errors import ExitCode
     from kit.home import home
     from kit.terminal import print_json, say
+    from serving.local.door import door
     from serving.local.status import status
     from serving.local.up import up as bring_up
 
@@ -38,13 +40,19 @@ def up(
 
     outcome = bring_up(home(), wanted, told=told)
     found = status(home())
+    at = door(home()) if found.gateway is not None else None
     if as_json:
         problems = [problem.__dict__ for problem in outcome.problems]
-        print_json({**found.as_json(), "problems": problems, "hints": outcome.hints})
+        gateway = {**found.gateway.__dict__, **at.as_json()} if found.gateway and at else None
+        told_of = {"gateway": gateway, "problems": problems, "hints": outcome.hints}
+        print_json({**found.as_json(), **told_of})
     else:
         _print_models(found)
         _print_processes(found)
-        _say_examples(found)
+        if at is not None:
+            _say_door(at)
+        else:
+            _say_examples(found)
         for hint in outcome.hints:
             say(hint)
         for problem in outcome.problems:
@@ -85,6 +93,7 @@ def status(as_json: AsJson = False) -> None:
     else:
         _print_models(found)
         _print_processes(found)
+        _say_gateway(found)
         for sentence in (*found.notes, *found.problems):
             say(sentence)
     if found.problems:
@@ -159,6 +168,28 @@ def _print_processes(found: Any) -> None:
     if rows:
         columns = ("process", "state", "pid", "memory", "up", "restarts", "address")
         print_table("Processes", columns, rows)
+
+
+def _say_gateway(found: Any) -> None:
+    from kit.terminal import say
+
+    if found.gateway is not None:
+        told = found.gateway.environments
+        words = [f"{name} {'ready' if ready else 'not ready'}" for name, ready in told.items()]
+        say(f"Gateway at {found.gateway.url}: {', '.join(words) or 'it does not answer'}")
+
+
+def _say_door(at: Any) -> None:
+    from kit.terminal import say
+
+    say(f"Gateway: {at.url}")
+    say(f"Its pages: {at.docs}")
+    if at.key is None:
+        return
+    say("Development key, and a request:")
+    # As they are, each in one line: they are there to be pasted.
+    typer.echo(f"  {at.key}", err=True)
+    typer.echo(f"  {at.example}", err=True)
 
 
 def _say_examples(found: Any) -> None:

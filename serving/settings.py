@@ -44,6 +44,9 @@ class ServingSettings(Settings):
     drain_seconds: float = Field(default=1, ge=0, le=600)
     """How long a version stays loaded after a switch, for requests that were sent to it just before."""
 
+    gateway: bool = True
+    """Whether `sluice up` starts the gateway before what serves on this machine."""
+
     mlflow_pages: bool = True
     """Whether `sluice up` starts MLflow's pages over the registry of this machine."""
 

@@ -1,8 +1,8 @@
 """What runs on a machine that serves: for each program its name, its ports, and how it is started.
 
-Here is the place for further programs, in the order in which they depend on each other: the gateway (after
-the transformers, priority 40) and the schedule of drift reports (50). Each is one function that returns a
-`Program`, and a line in `sluice up` (up.py).
+Here is the place for further programs, in the order in which they depend on each other: the schedule of drift
+reports (after the gateway, priority 50). Each is one function that returns a `Program`, and a line in
+`sluice up` (up.py).
 """
 
 import math
@@ -19,6 +19,7 @@ from serving.local.state import LOOPBACK, Program
 from serving.runtimes import triton as runtime
 from serving.settings import ServingSettings
 
+GATEWAY: Final = "gateway"
 MLFLOW: Final = "mlflow"
 REPOSITORIES: Final = "repositories"
 """The folder of Triton's model repositories, one for each environment."""
@@ -30,8 +31,11 @@ HTTP_PORT: Final = ("http",)
 _TRITON_PRIORITY: Final = 10
 _TRANSFORMER_PRIORITY: Final = 20
 _MLFLOW_PRIORITY: Final = 30
+_GATEWAY_PRIORITY: Final = 40
 _STOP_MARGIN_SECONDS: Final = 2
 _PAGE_STOP_SECONDS: Final = 5
+_GATEWAY_STOP_SECONDS: Final = 20
+"""Twice what requests in flight are given (GATEWAY_DRAIN_SECONDS): what is remembered is then written."""
 
 Ports = Mapping[str, int]
 
@@ -86,6 +90,23 @@ def transformer(home: Home, environment: Environment, model: str, ports: Ports) 
         variables=dict(how.environment) | _home(home),
         priority=_TRANSFORMER_PRIORITY,
         stop_seconds=launch.STOP_SECONDS + _STOP_MARGIN_SECONDS,
+    )
+
+
+def gateway(home: Home, ports: Ports) -> Program:
+    """Returns the gateway, which finds what serves by the routes; its key is made when it starts."""
+    variables = {
+        "GATEWAY_DEVELOPMENT": "true",
+        "GATEWAY_HOST": LOOPBACK,
+        "GATEWAY_PORT": str(ports["http"]),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return Program(
+        name=GATEWAY,
+        command=(sys.executable, "-m", "gateway"),
+        variables=variables | _home(home),
+        priority=_GATEWAY_PRIORITY,
+        stop_seconds=_GATEWAY_STOP_SECONDS,
     )
 
 

@@ -19,6 +19,7 @@ import httpx
 import structlog
 
 from contracts.environments import Environment
+from contracts.gateway import LIVE
 from contracts.routes import FOLDER as ROUTES
 from kit.errors import OperationalError
 from kit.files import locked
@@ -172,6 +173,24 @@ class Stack:
         with self._changing():
             ports = self._with_ports(state.read(self._folder), name, programs.HTTP_PORT)
         return f"http://{LOOPBACK}:{ports.ports[name]['http']}"
+
+    def begin_gateway(self) -> None:
+        """Starts the gateway and does not wait for it; it finds by itself what serves.
+
+        Raises:
+            StackDown: the process manager does not run.
+        """
+        self._ensure(programs.GATEWAY, programs.HTTP_PORT, lambda ports: programs.gateway(self.home, ports))
+
+    def gateway(self) -> str:
+        """Returns the URL of the gateway, which was begun and answers.
+
+        Raises:
+            ProgramFailed: it does not come up.
+        """
+        url = f"http://{LOOPBACK}:{state.read(self._folder).ports[programs.GATEWAY]['http']}"
+        self._wait(programs.GATEWAY, url + LIVE, self.settings.program_start_seconds)
+        return url
 
     def begin_mlflow(self, store: str) -> None:
         """Starts MLflow's pages over the database `store` and does not wait for them.

@@ -9,11 +9,13 @@ from typing import Any, Final
 import psutil
 
 from contracts.environments import Environment
+from contracts.gateway import LIVE
 from contracts.routes import Route
 from kit.errors import SluiceError
 from kit.home import Home
 from records import model_registry
 from records.model_registry import TRACKING_URI
+from serving.local import door as doors
 from serving.local import probes, programs, routing
 from serving.local.stack import Stack
 from serving.local.state import LOOPBACK
@@ -23,6 +25,7 @@ from serving.settings import ServingSettings
 from serving.triton_control import TritonControl, TritonUnreachable
 
 _PROBE_SECONDS: Final = 3
+_HEALTH: Final = {programs.MLFLOW: "/health", programs.GATEWAY: LIVE}
 _WORDS: Final = {"BACKOFF": "restarting", "FATAL": "given up", "EXITED": "ended", "STOPPED": "stopped"}
 
 
@@ -58,6 +61,16 @@ class ModelStatus:
     ready: bool
 
 
+@dataclass(frozen=True)
+class GatewayStatus:
+    """The gateway, where it should run."""
+
+    url: str
+    docs: str
+    environments: dict[str, bool]
+    """Whether it answers for an environment; empty if it does not answer at all."""
+
+
 @dataclass
 class Status:
     """Everything that is to be told."""
@@ -66,6 +79,7 @@ class Status:
     """When `sluice up` started the process manager, or None when nothing should run."""
     models: list[ModelStatus] = field(default_factory=list)
     processes: list[ProcessStatus] = field(default_factory=list)
+    gateway: GatewayStatus | None = None
     problems: list[str] = field(default_factory=list)
     """What does not run and should, each with the command to run."""
     notes: list[str] = field(default_factory=list)
@@ -93,6 +107,7 @@ def status(home: Home) -> Status:
         found.problems.append("The process manager is gone, and nothing watches what it started: sluice up")
     _add_processes(found, stack)
     _add_models(found, home, state.environments if running else ())
+    _add_gateway(found, home)
     for journal in journals(home):
         if journal.path.exists():
             found.notes.append(
@@ -151,6 +166,24 @@ def _add_models(found: Status, home: Home, wanted: Sequence[Environment]) -> Non
             found.problems.append(f"{model} in {environment} does not answer: sluice up")
 
 
+def _add_gateway(found: Status, home: Home) -> None:
+    runs = any(process.name == programs.GATEWAY for process in found.processes)
+    at = doors.door(home) if runs else None
+    if at is None:
+        return
+    told = doors.readiness(at.url)
+    found.gateway = GatewayStatus(at.url, at.docs, told.environments if told else {})
+    if told is None:
+        return  # That it does not answer stands with its process.
+    for environment in sorted({each.environment for each in found.models if each.ready}):
+        if not told.environments.get(environment, True):
+            found.problems.append(
+                f"The gateway does not answer for {environment}, where a model serves: sluice logs gateway"
+            )
+    if all(told.environments.values()) and told.reason:
+        found.notes.append(f"The gateway says: {told.reason}")
+
+
 def _model(
     environment: Environment, model: str, route: Route | None, alias: str | None, *, running: bool
 ) -> ModelStatus:
@@ -197,7 +230,7 @@ def _ready(route: Route, version: str) -> bool:
 def _told(process: Process, addresses: dict[str, str]) -> str:
     if not process.runs:
         return _WORDS.get(process.state, process.state.lower())
-    path = "/health" if process.name == programs.MLFLOW else "/v2/health/ready"
+    path = _HEALTH.get(process.name, "/v2/health/ready")
     if "http" not in addresses:
         return "not ready"
     answer = probes.answer(f"http://{addresses['http']}{path}", _PROBE_SECONDS)

@@ -1,12 +1,13 @@
 """`sluice up`: everything that serves on this machine, brought to what the aliases of the registry say.
 
 For each environment: Triton, each model whose alias points at a version, a transformer where the model has
-one; then MLflow's pages. What fails is told and does not keep the rest from running. Run again, it changes
-only what is not as it should be.
+one; before them all the gateway, and beside them MLflow's pages. What fails is told and does not keep the
+rest from running. Run again, it changes only what is not as it should be.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,7 +21,7 @@ from records.model_registry import ModelRegistry
 from records.model_versions import ModelVersion
 from serving.bundles import fetched
 from serving.deployers.local import LocalDeployer
-from serving.local import programs, routing
+from serving.local import door, memory, programs, routing
 from serving.local.stack import Stack
 from serving.promotion.journal import Journal
 from serving.promotion.promotion import recover_all
@@ -78,6 +79,8 @@ def up(home: Home, environments: Sequence[Environment], *, told: Told = silent) 
         registry = model_registry.opened(home)
         run = _Run(home, registry, Stack(home, settings), told)
         run.start(environments)
+        if settings.gateway:
+            run.begin_gateway()
         pages = settings.mlflow_pages and registry.uri.startswith("sqlite:")
         if pages:
             run.begin_mlflow()
@@ -85,6 +88,8 @@ def up(home: Home, environments: Sequence[Environment], *, told: Told = silent) 
             run.environment(environment)
         if pages:
             run.mlflow()
+        if settings.gateway:
+            run.gateway()
         return run.outcome
 
 
@@ -96,6 +101,10 @@ class _Run:
         self._told = told
         self._deployer = LocalDeployer(stack)
         self._mlflow_begun: float | None = None
+        self._gateway_begun: float | None = None
+        self._beside = ThreadPoolExecutor(1)
+        self._tables: Future[None] | None = None
+        self._served: set[Environment] = set()
         self.outcome = Outcome()
 
     def start(self, environments: Sequence[Environment]) -> None:
@@ -123,6 +132,30 @@ class _Run:
                 what = f"{version.name} version {version.version} in {environment}"
                 with self._survived(what), self._timed(what):
                     self._serve(version, environment)
+
+    def begin_gateway(self) -> None:
+        """Starts the gateway, to come up beside all the rest; what it remembers gets its tables meanwhile."""
+        with self._survived(programs.GATEWAY):
+            self._gateway_begun = time.monotonic()
+            self._tables = self._beside.submit(memory.ensure, self._home)
+            self._stack.begin_gateway()
+
+    def gateway(self) -> None:
+        """Waits for the gateway, and until it answers for what was brought up."""
+        with self._survived("records"):
+            if self._tables is not None:
+                self._tables.result()
+        self._beside.shutdown()
+        if self._gateway_begun is None:
+            return
+        with self._survived(programs.GATEWAY):
+            url = self._stack.gateway()
+            seconds = self._stack.settings.program_start_seconds
+            for environment in door.unanswered(url, self._served, seconds):
+                problem = f"It does not answer for {environment}, where a model serves."
+                next_step = f"sluice logs {programs.GATEWAY}"
+                self.outcome.problems.append(Problem(programs.GATEWAY, problem, next_step))
+            self._told(programs.GATEWAY, time.monotonic() - self._gateway_begun)
 
     def begin_mlflow(self) -> None:
         """Starts MLflow's pages, which need nobody and take longest, to come up beside all the rest."""
@@ -157,6 +190,7 @@ class _Run:
                 deployer.retire(model, environment, other)
         if model == TRANSFORMED:
             self._stack.transformer(environment, model)
+        self._served.add(environment)
 
     def _remove_others(self, wanted: set[str], environment: Environment) -> None:
         """Takes away models whose alias is gone."""
