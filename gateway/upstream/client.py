@@ -7,6 +7,7 @@ redirects, proxies of the environment, decompression) is off.
 """
 
 import asyncio
+import io
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -24,8 +25,8 @@ from gateway.settings import GatewaySettings
 MAX_ANSWER_BYTES: Final = 32 << 20
 """Of one answer; what is longer is not read."""
 _LEAST_SECONDS: Final = 0.001
-_TRY_AGAIN_SECONDS: Final = 0.02
 _MAX_HEAD_BYTES: Final = 16 << 10
+_ONE_PIECE_BYTES: Final = 1 << 20
 _OK: Final = 200
 _JSON: Final = "application/json"
 _OCTETS: Final = "application/octet-stream"
@@ -122,7 +123,9 @@ class Client:
         try:
             async with (
                 asyncio.timeout_at(deadline),
-                session.request(method, url, headers=headers, data=body, allow_redirects=False) as response,
+                session.request(
+                    method, url, headers=headers, data=_content(body), allow_redirects=False
+                ) as response,
             ):
                 return await self._reply(response)
         except TimeoutError:
@@ -164,6 +167,11 @@ class Client:
 
     def _failed(self, what: str) -> UpstreamFailed:
         return UpstreamFailed(f"The model server in {self._environment} {what}.")
+
+
+def _content(body: bytes | None) -> bytes | io.BytesIO | None:
+    """Returns what aiohttp sends in one piece, or in several if it is large."""
+    return body if body is None or len(body) <= _ONE_PIECE_BYTES else io.BytesIO(body)
 
 
 def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:

@@ -41,11 +41,10 @@ class TensorRead(NamedTuple):
     parameters: Mapping[str, Any]
 
     def numbers(self) -> Sequence[Any]:
-        """Returns the numbers, flat; of FP32, FP64, INT32 and INT64."""
-        if self.data is not None:
-            return self.data
-        assert self.raw is not None  # noqa: S101 - one of the two is there
-        return struct.unpack(f"<{self.total}{_CODES[self.datatype]}", self.raw)
+        """Returns the numbers, flat, as they are in their datatype; of FP32, FP64, INT32 and INT64."""
+        form = f"<{self.total}{_CODES[self.datatype]}"
+        raw = struct.pack(form, *(self.data or ())) if self.raw is None else self.raw
+        return struct.unpack(form, raw)
 
     def elements(self) -> list[bytes]:
         """Returns the elements of BYTES."""
