@@ -1,4 +1,4 @@
-"""`sluice predict`: ask what serves on this machine for e-mails in files."""
+"""`sluice predict`: ask the gateway of this machine for e-mails in files."""
 
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +24,9 @@ def predict(
         Environment, typer.Option("--environment", "--env", "-e", help="Who is asked: staging or production.")
     ] = DEFAULT_ENVIRONMENT,
     explain: Annotated[bool, typer.Option("--explain", help="Show what decided: terms and numbers.")] = False,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Ask the model's own server, past the gateway and its records.")
+    ] = False,
     workload: Annotated[
         str, typer.Option("--workload", metavar="NAME", help="The model that is asked.")
     ] = DEFAULT,
@@ -33,8 +36,10 @@ def predict(
 ) -> None:
     """Ask what serves in an environment for its verdict on e-mails.
 
-    Needs `sluice up`. A file that cannot be asked does not keep the others from it: it stands among the
-    answers with its reason, and the exit code is 1.
+    Needs `sluice up`: the gateway is asked with the development key, as any client asks it, and remembers
+    what it answered under the request id that is told (`sluice feedback` takes it). A file that cannot be
+    asked does not keep the others from it: it stands among the answers with its reason, and the exit code is
+    1.
 
     Examples: `sluice predict mail.eml` · `sluice predict inbox/*.eml --env production --json` ·
     `cat mail.eml | sluice predict - --explain`
@@ -44,12 +49,18 @@ def predict(
     from kit.errors import CallerError, ExitCode, SluiceError
     from kit.home import home
     from kit.terminal import print_json
+    from serving import gateway_client
     from serving.prediction import Asking, message_of, route_of
     from serving.settings import ServingSettings
 
     settings, answers = ServingSettings.load(), list["Prediction | SluiceError"]()
     route = route_of(home(), workload, environment)
-    with Asking(route, timeout_seconds=settings.triton_answer_seconds) as server:
+    seconds = settings.triton_answer_seconds
+    with (
+        Asking(route, timeout_seconds=seconds)
+        if direct
+        else gateway_client.Asking(*gateway_client.gateway_of(home()), environment, timeout_seconds=seconds)
+    ) as server:
         for name in files:
             try:
                 answers.append(server.asked(message_of(name, sys.stdin.buffer), explain=explain))
@@ -78,25 +89,17 @@ def _print(files: list[str], answers: "list[Prediction | SluiceError]") -> None:
     from kit.errors import SluiceError
     from kit.terminal import print_table
 
-    rows = []
+    rows, served = [], dict[str, None]()
     for name, answer in zip(files, answers, strict=True):
         if isinstance(answer, SluiceError):
-            rows.append((answer.title, "", "", "", "", "", f"{name}: {answer.message}"))
+            rows.append((answer.title, "", "", "", f"{name}: {answer.message}"))
             continue
-        threshold = "" if answer.threshold is None else f"{answer.threshold:.4f}"
-        rows.append(
-            (
-                answer.verdict,
-                f"{answer.probability:.4f}",
-                threshold,
-                answer.version,
-                answer.environment.value,
-                f"{answer.milliseconds:.1f} ms",
-                name,
-            )
-        )
-    columns = ("verdict", "probability", "threshold", "version", "environment", "took", "e-mail")
-    print_table("Verdicts", columns, rows)
+        threshold = "" if answer.threshold is None else f", threshold {answer.threshold:.4f}"
+        served[f"{answer.model} {answer.version} in {answer.environment}{threshold}"] = None
+        took = f"{answer.milliseconds:.1f} ms"
+        rows.append((answer.verdict, f"{answer.probability:.4f}", took, answer.request_id or "", name))
+    title = f"Verdicts of {', and of '.join(served)}" if served else "Verdicts"
+    print_table(title, ("verdict", "probability", "took", "request id", "e-mail"), rows)
     for name, answer in zip(files, answers, strict=True):
         if not isinstance(answer, SluiceError) and answer.explanation is not None:
             _print_explanation(name, answer.explanation)

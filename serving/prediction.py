@@ -1,4 +1,4 @@
-"""One e-mail asked of what serves on this machine, by the Open Inference Protocol.
+"""One e-mail asked of what serves on this machine, by the Open Inference Protocol and past the gateway.
 
 Errors::
 
@@ -35,7 +35,7 @@ from kit.home import Home
 MAX_BYTES: Final = 16 << 20
 """Of a file; a server reads less of it, and a folder of larger ones is a case for batch scoring."""
 EXPLANATION: Final = "explanation"
-_EXPLAINING_SECONDS: Final = 30.0
+EXPLAINING_SECONDS: Final = 30.0
 """For the first explanation a server imports XGBoost."""
 _INPUT: Final = TRANSFORMER_INPUTS[0]
 _SERVER_ERROR: Final = 500
@@ -100,6 +100,8 @@ class Prediction:
     milliseconds: float
     explanation: Explanation | None = None
     """What decided, if it was asked for."""
+    request_id: str | None = None
+    """Under which the gateway remembers it; None if it was not asked."""
 
 
 class Asking:
@@ -127,7 +129,7 @@ class Asking:
         """
         names = [tensor.name for tensor in TRANSFORMER_OUTPUTS] + [EXPLANATION] * explain
         body, json_length = _request(raw, names)
-        seconds = max(self._timeout_seconds, _EXPLAINING_SECONDS) if explain else self._timeout_seconds
+        seconds = max(self._timeout_seconds, EXPLAINING_SECONDS) if explain else self._timeout_seconds
         begun = time.perf_counter()
         try:
             answer = self._client.post(
@@ -147,7 +149,7 @@ class Asking:
             ) from exc
         milliseconds = (time.perf_counter() - begun) * 1000
         if answer.is_error:
-            raise _problem(answer)
+            raise problem_of(answer)
         return self._prediction(answer, milliseconds)
 
     def _prediction(self, answer: httpx.Response, milliseconds: float) -> Prediction:
@@ -242,7 +244,8 @@ def _request(raw: bytes, outputs: list[str]) -> tuple[bytes, int]:
     return head + element, len(head)
 
 
-def _problem(answer: httpx.Response) -> CallerError | OperationalError:
+def problem_of(answer: httpx.Response) -> CallerError | OperationalError:
+    """Returns the error that an answer of a server, or of the gateway, tells."""
     try:
         document = answer.json()
         message, next_step = str(document.get("detail") or document["error"]), document.get("next_step")

@@ -53,13 +53,13 @@ def predict(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Predict:
-    """Runs the command; `home` and `stdin` may be others. Returns exit code, output and errors."""
+    """Runs the command, past the gateway; `home` and `stdin` may be others. Returns code, output and errors."""
 
     def run(*words: object, where: Path = home[0].root, stdin: bytes = b"") -> Said:
         monkeypatch.setenv("SLUICE_HOME", str(where))
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         with pytest.raises(SystemExit) as left:
-            main(["predict", *map(str, words)])
+            main(["predict", "--direct", *map(str, words)])
         said = capsys.readouterr()
         return int(str(left.value.code)), said.out, said.err
 
