@@ -104,6 +104,49 @@ def materialize(
 
 
 @features.command()
+def ingest(as_json: bool = _AS_JSON) -> None:
+    """Take what the gateway recorded since the last run into the sender history, offline and online.
+
+    Run it on a schedule, every few minutes: rows of the last minute wait for the next run. A run that is
+    killed or fails half-way is ended by the next one, and each message and each label counts once.
+
+    Example: sluice features ingest --json
+    """
+    from feature_repo.ingest import ingest as ingested
+
+    store = _store()
+    with terminal.bar("Reading predictions and feedback") as bar:
+        done = ingested(store, progress=bar)
+    if as_json:
+        terminal.print_json(
+            {
+                "until": done.until.isoformat(),
+                "predictions": done.predictions,
+                "feedback": done.feedback,
+                "without_event": done.without_event,
+                "new_messages": done.events.messages,
+                "new_labels": done.events.labels,
+                "online_rows": done.online_rows,
+                "online_store": store.settings.online_store,
+            }
+        )
+        return
+    terminal.print_table(
+        f"Recorded before {done.until:%Y-%m-%d %H:%M:%S} UTC",
+        ("what", "read", "new to the history"),
+        [
+            ("predictions", done.predictions, done.events.messages),
+            ("feedback", done.feedback, done.events.labels),
+        ],
+    )
+    terminal.say(
+        f"{done.without_event} rows make no event: of another model, without a sender to believe, or of "
+        f"another feature schema. {sum(done.online_rows.values())} rows written to "
+        f"{store.settings.online_store}."
+    )
+
+
+@features.command()
 def lookup(
     sender: str = typer.Argument(help="A From address."),
     at: str | None = typer.Option(

@@ -51,6 +51,7 @@ class DyingFeast:
 
     def __init__(self, real: Any, nth: int) -> None:
         self.config = real.config
+        self.list_feature_services = real.list_feature_services
         self.provider = Dying(real.provider, "online_write_batch", nth)
 
 
