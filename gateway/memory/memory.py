@@ -74,6 +74,10 @@ class Memory:
         if self._recording:
             self._writer.record(answered)
 
+    async def flushed(self) -> None:
+        """Returns when all that was recorded is in the database or in the spool."""
+        await self._writer.caught_up()
+
     async def feedback(self, caller: Caller, request_id: str, label: str) -> Outcome:
         """Keeps what the message of a request really was, and returns what that changed.
 
