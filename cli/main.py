@@ -48,6 +48,9 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "batch": Lazy("serving.batch_commands:batch", "Score many rows at once, on all CPUs or a cluster."),
     "gateway": Lazy("gateway.commands:gateway", "Run the gateway, and print what it offers."),
     "keys": Lazy("gateway.access.commands:keys", "Make, list, revoke and rotate the keys of the gateway."),
+    "drift": Lazy(
+        "monitoring.commands:drift", "Compare traffic with what the model was made on, and judge its answers."
+    ),
     "records": Lazy("records.commands:records", "Migrate and inspect the platform's memory."),
     "demo": Lazy("cli.demo:demo", "Run the main job from nothing to the end."),
     "doctor": Lazy("cli.doctor:doctor", "Tell what this machine can do, and how to get what is missing."),

@@ -27,6 +27,7 @@ SETTINGS: Final = (
     "serving.deployers.settings:DeploymentSettings",
     "serving.transformer.settings:TransformerSettings",
     "gateway.settings:GatewaySettings",
+    "monitoring.settings:MonitoringSettings",
     "pipelines.settings:PipelinesSettings",
 )
 
