@@ -112,9 +112,10 @@ class Gateway:
         app: App = self._routed
         if settings.https_only:
             app = HttpsOnly(app)
-        if settings.cors_origins:
-            app = Cors(app, settings.cors_origins)
         app = Problems(app, lambda: self.stopping.giving_up)
+        if settings.cors_origins:
+            # Around it: a page may read what was wrong. What CORS itself refuses is told by another one.
+            app = Problems(Cors(app, settings.cors_origins), lambda: self.stopping.giving_up)
         app = AnswerHeads(app)
         app = Observation(app, self.parts.measures, self._log)
         app = Identity(app)

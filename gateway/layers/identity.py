@@ -41,7 +41,10 @@ class Identity:
 
 
 def _headers(scope: Scope) -> tuple[Mapping[str, str], frozenset[str]]:
-    """Returns the headers by name, and the names that came more than once."""
+    """Returns the headers by name, and the names that came more than once.
+
+    White space around a value is none of it (RFC 9110, section 5.5), and the server's parser leaves it there.
+    """
     headers: dict[str, str] = {}
     repeated: list[str] = []
     for raw_name, raw_value in scope["headers"]:
@@ -49,5 +52,5 @@ def _headers(scope: Scope) -> tuple[Mapping[str, str], frozenset[str]]:
         if name in headers:
             repeated.append(name)
         else:
-            headers[name] = raw_value.decode("latin-1")
+            headers[name] = raw_value.decode("latin-1").strip(" \t")
     return headers, frozenset(repeated)
