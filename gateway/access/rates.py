@@ -33,6 +33,8 @@ REDIS_SECONDS: Final = 0.25
 """How long Redis may take; a request waits no longer for its count."""
 PAUSE_SECONDS: Final = 1.0
 """How long Redis is not asked after it has not answered."""
+SWEEP_SECONDS: Final = 1.0
+"""How often counters in memory that count no longer are dropped."""
 _PREFIX: Final = "sluice-rate"
 
 
@@ -78,6 +80,7 @@ class Rates:
         self._item: RateLimitItem = parse(settings.rate_limit)
         self._window_seconds = self._item.get_expiry()
         self._memory = MemoryStorage()
+        self._sweep_pause: asyncio.Task[None] | None = None
         self._redis = None if settings.rate_limit_redis is None else _redis(settings.rate_limit_redis)
         self._redis_down = False
         self._redis_at = float("-inf")
@@ -121,7 +124,7 @@ class Rates:
 
     async def _counted(self, key: str, count: int) -> tuple[bool, tuple[int, float, int, float]]:
         if self._redis is None or time.monotonic() < self._redis_at:
-            return await self._counted_in(self._memory, key, count)
+            return await self._counted_here(key, count)
         if self._redis_down:
             # One request asks again; the others need not wait for its answer.
             self._redis_at = time.monotonic() + PAUSE_SECONDS
@@ -130,7 +133,7 @@ class Rates:
                 counted = await self._counted_in(self._redis, key, count)
         except (RedisError, OSError, TimeoutError) as error:
             self._seen(down=True, error=type(error).__name__)
-            return await self._counted_in(self._memory, key, count)
+            return await self._counted_here(key, count)
         self._seen(down=False)
         return counted
 
@@ -146,6 +149,14 @@ class Rates:
             )
         else:
             log.info("rate_store_up")
+
+    async def _counted_here(self, key: str, count: int) -> tuple[bool, tuple[int, float, int, float]]:
+        # The storage walks through its counters after each request, unless its last walk is still under way:
+        # 0.2 ms with a thousand keys. A pause in the place of a walk lets it do so once a second.
+        walk = self._memory.timer
+        if walk is None or (walk is not self._sweep_pause and walk.done()):
+            self._sweep_pause = self._memory.timer = asyncio.create_task(asyncio.sleep(SWEEP_SECONDS))
+        return await self._counted_in(self._memory, key, count)
 
     async def _counted_in(
         self, counts: _Counts, key: str, count: int

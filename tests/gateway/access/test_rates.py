@@ -1,6 +1,7 @@
 """How many requests a key may send, in memory and in a real Redis, and what is told of it."""
 
 import asyncio
+import dataclasses
 import re
 import signal
 import socket
@@ -143,6 +144,23 @@ async def test_many_at_once_get_no_more_than_the_rate() -> None:
     answers = await asyncio.gather(*(counted.spend(SHOP) for _ in range(120)), return_exceptions=True)
     assert sum(isinstance(each, Rate) for each in answers) == 50
     assert sum(isinstance(each, RateExceeded) for each in answers) == 70
+    await counted.close()
+
+
+async def test_counters_in_memory_are_dropped_when_they_count_no_longer() -> None:
+    """However many keys there were; but not by a walk through all of them with each request."""
+    counted = rates(rate_limit="10/second")
+    for number in range(50):
+        await counted.spend(dataclasses.replace(SHOP, key_id=f"key-{number}"))
+    pause = counted._memory.timer
+    assert pause is not None
+    assert not pause.done()
+    assert len(counted._memory.storage) >= 50
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(counted._memory.storage) > 3:
+        assert time.monotonic() < deadline
+        await counted.spend(OTHER)
+        await asyncio.sleep(0.15)
     await counted.close()
 
 
