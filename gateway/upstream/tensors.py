@@ -115,7 +115,7 @@ def _tensor(described: Any, tail: memoryview, at: int) -> tuple[TensorRead, int]
     name, datatype = described.get("name"), described.get("datatype")
     if not isinstance(name, str) or not name:
         raise Malformed("it has no name.")
-    if datatype != BYTES and datatype not in _WIDTHS:
+    if not isinstance(datatype, str) or (datatype != BYTES and datatype not in _WIDTHS):
         raise Malformed("its datatype is not one of the protocol.")
     shape, count = _shape(described.get("shape"))
     parameters = parameters_of(described)
