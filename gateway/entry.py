@@ -106,13 +106,14 @@ class Entry:
         async with self._turns.turn(caller, deadline):
             yield caller, deadline
 
-    async def spend(self, passage: Passage, caller: Caller, count: int = 1) -> None:
-        """Counts `count` requests of a key.
+    async def spend(self, passage: Passage, caller: Caller, count: int = 1, *, counted: int = 0) -> None:
+        """Counts `count` requests of a key, beside those of this one that were `counted` before.
 
         Raises:
             RateExceeded: it has sent all it may.
+            ValidationFailed: it may never send that much at once.
         """
-        rate = await self._access.spend(caller, count)
+        rate = await self._access.spend(caller, count, counted=counted)
         passage.answer_headers.update(rate.headers())
 
     def deadline(self, passage: Passage) -> float:

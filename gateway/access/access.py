@@ -115,14 +115,16 @@ class Access:
         if admin and not caller.admin:
             self._refuse_scope(caller, "pages of admins", sorted(caller.environments))
 
-    async def spend(self, caller: Caller, count: int = 1) -> Rate:
+    async def spend(self, caller: Caller, count: int = 1, *, counted: int = 0) -> Rate:
         """Counts `count` requests of the caller, all or none, and returns what it may still send.
+
+        `counted` of the same request were counted before, such as a batch that was let in as one.
 
         Raises:
             RateExceeded: there is not that much left; it tells when there will be.
             ValidationFailed: a key may never send that much at once.
         """
-        return await self._rates.spend(caller, count)
+        return await self._rates.spend(caller, count, counted=counted)
 
     def _refuse_unknown(self, address: str) -> NoReturn:
         try:

@@ -97,17 +97,20 @@ class Rates:
             bridge: Any = self._redis.bridge
             await bridge.get_connection().aclose()
 
-    async def spend(self, caller: Caller, count: int = 1) -> Rate:
+    async def spend(self, caller: Caller, count: int = 1, *, counted: int = 0) -> Rate:
         """Counts `count` requests of the caller, all or none, and returns what is left.
+
+        `counted` of the same request were counted before; they are again when it is sent again.
 
         Raises:
             RateExceeded: there is not that much left; it tells when there will be.
             ValidationFailed: a key may never send that much at once.
         """
         limit = self._item.amount
-        if count > limit:
+        whole = count + counted
+        if whole > limit:
             raise ValidationFailed(
-                f"{count} e-mails in one request are more than a key may send at all ({self._item}): "
+                f"{whole} e-mails in one request are more than a key may send at all ({self._item}): "
                 f"send at most {limit} in one."
             )
         taken, window = await self._counted(self._item.key_for(caller.key_id), count)
@@ -115,7 +118,7 @@ class Rates:
         if taken:
             return rate
         self._limited.labels(caller.key_id).inc()
-        wait = max(1, math.ceil(seconds_until(count, limit, self._window_seconds, window)))
+        wait = max(1, math.ceil(seconds_until(whole, limit, self._window_seconds, window)))
         raise RateExceeded(
             f"The key {caller.name} may send {self._item}, and has: send again in {wait} s.",
             retry_after_seconds=wait,

@@ -76,7 +76,8 @@ class Predicting:
             kind_of(passage.headers, JSON)
             async with parts.bodies.body(request.receive, passage.headers, asked.deadline) as body:
                 listed = _listed(body, parts.settings.max_batch)
-                await parts.entry.spend(passage, asked.caller, len(listed) - 1)
+                if len(listed) > 1:
+                    await parts.entry.spend(passage, asked.caller, len(listed) - 1, counted=1)
                 good, problems = self._sorted(listed, passage.request_id)
                 emails = tuple(good.values())
                 predictions = await parts.backend.predict(asked, emails, explain=explain) if good else None

@@ -123,6 +123,20 @@ async def test_a_batch_larger_than_the_rate_is_told_so_and_not_later() -> None:
     await counted.close()
 
 
+async def test_what_was_counted_of_a_batch_before_belongs_to_it() -> None:
+    """A batch is let in as one, and its other e-mails are counted once they are; sent again, it is again."""
+    counted = rates(rate_limit="10/hour")
+    await counted.spend(SHOP)
+    assert (await counted.spend(SHOP, 9, counted=1)).remaining == 0
+    with pytest.raises(ValidationFailed, match=r"^11 e-mails"):
+        await counted.spend(OTHER, 10, counted=1)
+    await counted.spend(OTHER, 2)
+    with pytest.raises(RateExceeded) as caught:
+        await counted.spend(OTHER, 9, counted=1)
+    assert caught.value.retry_after_seconds >= 1800
+    await counted.close()
+
+
 async def test_after_the_time_that_was_told_it_fits() -> None:
     """`Retry-After` is no guess."""
     counted = rates(rate_limit="4/second")
