@@ -8,13 +8,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 UV := $(BIN)/uv
+PEERS := mlserver bentoml rayserve
 IMAGES := gateway lambda transformer training monitoring
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-emit-index-url
 STAMP := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 
-.PHONY: help setup demo test lint types lock docs bench clean
+.PHONY: help setup demo test lint types lock docs peers bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,11 +57,21 @@ lock: $(UV) ## resolve the lock files anew (hashes, no addresses)
 	done
 	$(COMPILE) requirements/node.in -o requirements/node.txt
 	$(COMPILE) requirements/triton.in -o requirements/triton.txt
+	for peer in $(PEERS); do \
+	  $(COMPILE) pyproject.toml requirements/peer-$$peer.in -o requirements/peer-$$peer.txt; \
+	done
 
 docs: setup ## write the generated references (settings, commands)
 	$(BIN)/python -m cli.reference
 
-bench: setup ## measure, and print ratios against peers
+peers: $(PEERS:%=$(VENV)/peers/%/.installed) ## install the serving frameworks that bench compares with
+
+$(VENV)/peers/%/.installed: requirements/peer-%.txt $(STAMP)
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python $(VENV)/peers/$*
+	$(UV) pip sync --quiet --compile-bytecode --python $(VENV)/peers/$*/bin/python --require-hashes $<
+	@touch $@
+
+bench: setup peers ## measure, and print ratios against peers
 	$(BIN)/sluice bench
 
 clean: ## remove the environment, the caches and the local state

@@ -2,18 +2,17 @@
 
 import importlib
 import json
-import platform
 import sys
-from datetime import UTC, datetime
 from typing import Final
 
 import typer
 
-from kit.benchmark import Figure
-from kit.errors import ExitCode, SluiceError, UsageError, problem
+from cli import bench_report
+from kit.benchmark import Figure, Report
+from kit.errors import ExitCode, SluiceError, UsageError
 from kit.files import write_text
 from kit.home import home
-from kit.terminal import bar, print_json, print_table, say
+from kit.terminal import bar, print_json
 
 MEASUREMENTS: Final[dict[str, str]] = {
     "start-up": "cli.bench:start_up",
@@ -28,6 +27,8 @@ MEASUREMENTS: Final[dict[str, str]] = {
     "triton": "serving.benchmarks:triton",
     "transformer": "serving.transformer.benchmarks:transformer",
     "promotion": "serving.promotion.benchmarks:under_load",
+    "recording": "gateway.memory.benchmarks:recording",
+    "gateway": "cli.comparison.benchmark:gateway",
 }
 
 
@@ -53,66 +54,46 @@ _ONLY: Final = f"Measure only this; may be given again. One of: {', '.join(MEASU
 
 
 def bench(
+    names: list[str] = typer.Argument(None, help="What to measure; nothing means everything."),
     only: list[str] = typer.Option([], "--only", help=_ONLY),
+    write: bool = typer.Option(False, "--write", help="Write the figures into the documents."),
     as_json: bool = typer.Option(False, "--json", help="Print the figures as JSON."),
 ) -> None:
     """Measure speed against peers in one run.
 
     Each measurement runs on this machine, on the real corpus, next to a peer on the same input: quote the
-    ratios, not the absolute times. The figures are kept in SLUICE_HOME/reports/bench.json. What cannot be
-    measured here is told with its reason, does not keep the rest from being measured, and makes the exit
-    code 1.
+    ratios, not the absolute times. The figures are kept in SLUICE_HOME/bench.json. What cannot be measured
+    here is told with its reason, does not keep the rest from being measured, and makes the exit code 1.
 
-    Examples: `sluice bench`, `sluice bench --only extraction --only lookup --json`.
+    Examples: `sluice bench`, `sluice bench gateway --write`, `sluice bench extraction lookup --json`.
     """
-    unknown = sorted(set(only) - set(MEASUREMENTS))
+    wanted = [*(names or ()), *only]
+    unknown = sorted(set(wanted) - set(MEASUREMENTS))
     if unknown:
         raise UsageError(
             f"Nothing is measured under {', '.join(unknown)}: choose from {', '.join(MEASUREMENTS)}."
         )
-    chosen = [name for name in MEASUREMENTS if not only or name in only]
-    measured: dict[str, list[Figure]] = {}
+    chosen = [name for name in MEASUREMENTS if not wanted or name in wanted]
+    measured: dict[str, Report] = {}
     missing: dict[str, SluiceError] = {}
     folders = home()
     with bar("Measuring", len(chosen)) as advance:
         for name in chosen:
             module, _, attribute = MEASUREMENTS[name].partition(":")
             try:
-                measured[name] = getattr(importlib.import_module(module), attribute)(folders)
+                found = getattr(importlib.import_module(module), attribute)(folders)
+                measured[name] = found if isinstance(found, Report) else Report(found)
+                missing |= {f"{name}: {part}": error for part, error in measured[name].missing.items()}
             except SluiceError as exc:
                 missing[name] = exc
             advance()
-    document = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "figures": {name: [figure._asdict() for figure in figures] for name, figures in measured.items()},
-        "not_measured": {name: problem(error) for name, error in missing.items()},
-    }
-    write_text(folders.reports / "bench.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    document = bench_report.document(measured, missing)
+    write_text(folders.root / "bench.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    if write:
+        bench_report.write(measured, missing, document["machine"])
     if as_json:
         print_json(document)
     else:
-        _print(measured, missing)
+        bench_report.show(measured, missing)
     if missing:
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _print(measured: dict[str, list[Figure]], missing: dict[str, SluiceError]) -> None:
-    rows = [
-        (
-            name,
-            figure.name,
-            f"{figure.value:,.4g} {figure.unit}",
-            figure.aim or "",
-            f"{figure.ratio:.3g} times {figure.peer}" if figure.ratio is not None else "",
-            figure.note or "",
-        )
-        for name, figures in measured.items()
-        for figure in figures
-    ]
-    print_table("Measured", ("what", "figure", "value", "aim", "against", "note"), rows)
-    for name, error in missing.items():
-        say(f"{name} was not measured: {error.message}")
-        if error.next_step:
-            say(f"Next: {error.next_step}")

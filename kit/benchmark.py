@@ -2,8 +2,11 @@
 
 import statistics
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from kit.errors import SluiceError
 
 
 class Figure(NamedTuple):
@@ -16,6 +19,29 @@ class Figure(NamedTuple):
     peer: str | None = None
     ratio: float | None = None
     note: str | None = None
+    spread: tuple[float, float] | None = None
+    """Least and largest value over the rounds; `value` is then their median."""
+
+
+class Table(NamedTuple):
+    """Several systems side by side, as it is printed and written."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a measurement gives that is more than a list of figures."""
+
+    figures: list[Figure]
+    tables: Sequence[Table] = ()
+    missing: Mapping[str, SluiceError] = field(default_factory=dict)
+    """What belongs to it and could not be measured, with the reason."""
+    details: Any = None
+    """Every sample, as a document."""
 
 
 def median_seconds(action: Callable[[], object], *, repeats: int = 5) -> float:

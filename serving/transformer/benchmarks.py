@@ -55,7 +55,7 @@ def transformer(home: Home) -> list[Figure]:
         UsageError: there is no corpus, or no version.
         TritonUnavailable: Triton cannot run here.
     """
-    messages, bundle = _corpus(home), _newest(home)
+    messages, bundle = corpus(home), newest(home)
     with tempfile.TemporaryDirectory(prefix="sluice-transformer-") as name:
         folder = Path(name)
         repository = folder / "repository"
@@ -78,14 +78,14 @@ def transformer(home: Home) -> list[Figure]:
                 figures += _memory({"transformer": ours.pid, "Triton": triton.pid})
             peer_port = runtime.free_ports().http
             peer = (
-                sys.executable, "-m", "serving.transformer.peer", str(peer_port), triton.http, str(home.root),
+                sys.executable, "-m", "serving.peers.kserve_transformer", str(peer_port), triton.http, str(home.root),
             )  # fmt: skip
             with _process(peer, {}, home, folder / "peer.log", peer_port):
                 theirs = _rates(messages, peer_port, _PEER_REQUESTS)
         return figures + _rate_figures(own, theirs)
 
 
-def _corpus(home: Home) -> list[bytes]:
+def corpus(home: Home) -> list[bytes]:
     import pyarrow.parquet as pq
 
     from feature_repo.corpus_events import corpus_path
@@ -96,7 +96,7 @@ def _corpus(home: Home) -> list[bytes]:
     return messages
 
 
-def _newest(home: Home) -> Bundle:
+def newest(home: Home) -> Bundle:
     from records import model_registry
     from serving.bundles import fetched
 

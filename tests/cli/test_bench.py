@@ -17,10 +17,10 @@ def test_only_the_named_measurement_runs_and_is_kept(
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
     monkeypatch.setitem(MEASUREMENTS, "start-up", "tests.cli.measuring:measure")
     with pytest.raises(SystemExit) as left:
-        main(["bench", "--only", "start-up", "--json"])
+        main(["bench", "start-up", "--json"])
     assert left.value.code == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed == json.loads((tmp_path / "reports" / "bench.json").read_text("utf-8"))
+    assert printed == json.loads((tmp_path / "bench.json").read_text("utf-8"))
     figure = Figure(**printed["figures"]["start-up"][0])
     assert (figure.value, figure.unit, figure.ratio) == (2.0, "s", 0.5)
 
@@ -35,7 +35,7 @@ def test_what_cannot_be_measured_does_not_keep_the_rest_from_it(
     with pytest.raises(SystemExit) as left:
         main(["bench", "--only", "start-up", "--only", "corpus"])
     assert left.value.code == 1
-    kept = json.loads((tmp_path / "reports" / "bench.json").read_text("utf-8"))
+    kept = json.loads((tmp_path / "bench.json").read_text("utf-8"))
     assert list(kept["figures"]) == ["corpus"]
     assert kept["not_measured"]["start-up"]["next_step"] == "Bring something."
     told = capsys.readouterr()

@@ -17,8 +17,8 @@ WATCHED = {
     "socket.bind", "socket.connect", "sqlite3.connect", "subprocess.Popen",
 }  # fmt: skip
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-# Others run these, each within a context of its own: Alembic, and Triton's stub.
-SCRIPTS = (".migrations.env", ".migrations.versions", ".python_backend.model")
+# Others run these, each within a context of its own: Alembic, Triton's stub, the peers that are measured.
+SCRIPTS = (".migrations.env", ".migrations.versions", ".python_backend.model", ".peers.")
 
 
 def modules_of(packages: list[str]) -> list[str]:

@@ -10,7 +10,8 @@ FORBIDDEN = {
     "gateway": {"ray", "kfp", "mlflow", "mlflow-skinny", "feast", "pandas"},
     "transformer": {"ray", "kfp", "mlflow", "mlflow-skinny"},
 }
-LOCKS = ("dev", "gateway", "transformer", "training", "monitoring", "node", "triton")
+PEERS = ("peer-mlserver", "peer-bentoml", "peer-rayserve")
+LOCKS = ("dev", "gateway", "transformer", "training", "monitoring", "node", "triton", *PEERS)
 
 
 def pinned(lock: str) -> dict[str, set[str]]:
@@ -50,3 +51,10 @@ def test_triton_s_programs_run_the_onnx_runtime_that_is_tested_and_numpy_1() -> 
     """The stub of the wheel reads garbage under NumPy 2; the certificate is about one ONNX Runtime."""
     assert pinned("triton")["onnxruntime"] == pinned("dev")["onnxruntime"]
     assert {version.split(".")[0] for version in pinned("triton")["numpy"]} == {"1"}
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_a_peer_runs_the_extraction_and_the_graph_on_what_is_tested(peer: str) -> None:
+    """It is measured on the same work: the parser of HTML, numpy and ONNX Runtime are ours."""
+    for name in ("numpy", "onnxruntime", "selectolax"):
+        assert pinned(peer)[name] <= pinned("dev")[name]

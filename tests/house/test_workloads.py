@@ -16,6 +16,7 @@ OF_A_WORKLOAD = (
     "training/commands.py",
     "training/benchmarks.py",
     "serving/transformer/",
+    "serving/peers/",
     "serving/extraction.py",
     "serving/scorer.py",
     "serving/prediction.py",

@@ -1,7 +1,8 @@
 """The peer of the measurement: the same extraction and lookup in KServe's own Python model server.
 
 Written as KServe's documentation of custom transformers has it: a `Model` with a `preprocess`, and the
-predictor asked by KServe's client. Run as `python -m serving.transformer.peer HTTP_PORT TRITON_HTTP HOME`.
+predictor asked by KServe's client. Run as
+`python -m serving.peers.kserve_transformer HTTP_PORT TRITON_HTTP HOME`.
 """
 
 import sys

@@ -1,0 +1,73 @@
+"""Figures and tables reach a reader as they were measured, and only between the marks that are theirs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cli import bench_report
+from cli.bench import MEASUREMENTS
+from kit.benchmark import Figure, Report, Table
+from kit.errors import UsageError
+
+MACHINE = {"processor": "a processor", "cores": 2, "memory_gib": 8.0, "python": "3.11.0"}
+REPORT = Report(
+    [
+        Figure(
+            "a rate", 1234.5, "e-mails/s", aim="> 1000", peer="another", ratio=2.5, spread=(1200.0, 1300.25)
+        )
+    ],
+    tables=[Table("Side by side", ("system", "rate"), [("ours", "10"), ("another", "4")], ["Ours: alone."])],
+)
+
+
+def test_every_measurement_has_its_part_of_the_page() -> None:
+    """What is measured can be written down, and the page promises nothing else."""
+    page = bench_report.PAGE.read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^<!-- bench:([a-z-]+) -->$", page, re.MULTILINE)) == sorted(MEASUREMENTS)
+    for name in MEASUREMENTS:
+        assert bench_report.replaced(page, name, "x\n", bench_report.PAGE).count("x\n<!-- /bench:") == 1
+
+
+def test_the_readme_has_a_part_for_the_gateway() -> None:
+    """The table that people see first."""
+    readme = bench_report.README.read_text(encoding="utf-8")
+    begin, end = bench_report.marks(bench_report.IN_README)
+    assert readme.index(begin) < readme.index(end)
+
+
+def test_a_part_is_replaced_and_the_rest_stays() -> None:
+    """Twice is as once."""
+    text = "before\n<!-- bench:one -->\nold\n<!-- /bench:one -->\nafter\n"
+    once = bench_report.replaced(text, "one", "new\n", Path("page.md"))
+    assert once == "before\n<!-- bench:one -->\nnew\n<!-- /bench:one -->\nafter\n"
+    assert bench_report.replaced(once, "one", "new\n", Path("page.md")) == once
+
+
+def test_a_document_without_the_marks_is_not_written() -> None:
+    """The error says which lines are missing."""
+    with pytest.raises(UsageError, match=r"page\.md has no part for one") as refused:
+        bench_report.replaced("nothing", "one", "new\n", Path("page.md"))
+    assert "<!-- bench:one -->" in str(refused.value.next_step)
+
+
+def test_a_part_holds_figures_with_spread_and_ratio_tables_and_what_is_missing() -> None:
+    """A reader sees the aim, the peer, the machine, and what could not be measured with its reason."""
+    missing = {"one: a peer": UsageError("Its environment is not there.", next_step="Run make peers.")}
+    part = bench_report.markdown("one", REPORT, missing, MACHINE)
+    assert "a processor, 2 cores, 8 GiB, Python 3.11.0" in part
+    assert "| a rate | 1,234 e-mails/s (1,200 to 1,300) | > 1000 | 2.5 times another |  |" in part
+    assert "| ours | 10 |" in part
+    assert "- Ours: alone." in part
+    assert "one: a peer: not measured. Its environment is not there." in part
+
+
+def test_the_file_holds_machine_versions_figures_and_tables() -> None:
+    """The versions of the peers are those of their locks."""
+    found = bench_report.document({"one": REPORT}, {})
+    assert found["figures"]["one"][0]["spread"] == (1200.0, 1300.25)
+    assert found["tables"]["one"][0]["title"] == "Side by side"
+    assert {"mlserver", "bentoml", "ray", "kserve", "mlflow", "onnxruntime"} <= found["machine"][
+        "versions"
+    ].keys()
+    assert found["machine"]["cores"] >= 1
