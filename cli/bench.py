@@ -27,6 +27,7 @@ MEASUREMENTS: Final[dict[str, str]] = {
     "triton": "serving.benchmarks:triton",
     "transformer": "serving.transformer.benchmarks:transformer",
     "promotion": "serving.promotion.benchmarks:under_load",
+    "admission": "gateway.access.benchmarks:admission",
     "recording": "gateway.memory.benchmarks:recording",
     "gateway": "cli.comparison.benchmark:gateway",
 }
