@@ -4,6 +4,7 @@ FastAPI finds the route and writes the OpenAPI document. Its own stack of middle
 told in one place, `gateway.layers.problems`, and what it would do besides costs time and is not needed here.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final
@@ -50,9 +51,9 @@ class Gateway:
         self.api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
         self.api.router.routes.extend(all_routes(parts, self.stopping, self.document))
         self._document: dict[str, object] | None = None
-        self._app = self._layered()
         self._opened = AsyncExitStack()
         self._last: list[Callable[[], Awaitable[None]]] = []
+        self._app = self._layered()
 
     def at_end(self, close: Callable[[], Awaitable[None]]) -> None:
         """Has something closed after all the parts."""
@@ -118,10 +119,20 @@ class Gateway:
             app = Problems(Cors(app, settings.cors_origins), lambda: self.stopping.giving_up)
         app = AnswerHeads(app)
         app = Observation(app, self.parts.measures, self._log)
+        if settings.otlp_endpoint is not None:
+            app = self._traced(app, settings.otlp_endpoint)
         app = Identity(app)
         if settings.trusted_proxies:
             app = ProxyHeadersMiddleware(app, list(settings.trusted_proxies))  # type: ignore[arg-type,assignment]
         return Heads(app)
+
+    def _traced(self, app: App, endpoint: str) -> App:
+        from gateway.layers.traced import Traced
+        from gateway.tracing import Tracing
+
+        tracing = Tracing(endpoint, self.parts.settings.trace_share)
+        self.at_end(lambda: asyncio.to_thread(tracing.close))
+        return Traced(app, tracing)
 
     async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self.api  # so that a path that is not found is raised, and not answered as text

@@ -171,7 +171,7 @@ class GatewaySettings(Settings):
     """Of `interval`: what is lost at most when the machine dies."""
 
     # What it tells of itself.
-    otlp_endpoint: str | None = None
+    otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^/]+")
     """Where traces go (OTLP over HTTP), such as `http://collector:4318`; unset for none."""
 
     trace_share: float = Field(default=0.01, ge=0, le=1)

@@ -247,7 +247,7 @@ async def test_the_table_names_every_leaf_of_the_tree() -> None:
         assert f" {leaf.status} " in line
 
 
-@pytest.mark.parametrize("leaf", sorted(leaves(), key=lambda leaf: leaf.__name__))
+@pytest.mark.parametrize("leaf", sorted(leaves(), key=str))
 async def test_it_is_reached_and_answered_as_a_problem(
     leaf: type[SluiceError], stand: Stand, root: Path, embedded: dict[str, Any]
 ) -> None:

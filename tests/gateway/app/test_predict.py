@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -324,7 +325,7 @@ async def test_a_client_that_leaves_is_no_error(stand: Stand) -> None:
     ]
     scope = {"type": "http", "method": "POST", "path": paths.PREDICT, "query_string": b"", "scheme": "http",
              "headers": headers, "client": ("127.0.0.1", 1)}  # fmt: skip
-    messages = iter(
+    messages: Iterator[dict[str, Any]] = iter(
         [{"type": "http.request", "body": b'{"raw"', "more_body": True}, {"type": "http.disconnect"}]
     )
 
