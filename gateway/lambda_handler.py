@@ -26,7 +26,7 @@ from records.settings import RecordsSettings
 log = structlog.get_logger(__name__)
 
 REMEMBER_SECONDS: Final = 2.0
-"""How long an answer waits for the database; then its rows stay in the sandbox, and go with the next answer."""
+"""How long an answer waits for the database; then its rows stay in the sandbox and go with the next one's."""
 _LOOK_SECONDS: Final = 0.01
 _TEXTS: Final = ["text/", "application/json", "application/problem+json", "application/javascript"]
 """Kinds of bodies that are handed over as they are; all others in Base64."""
@@ -46,7 +46,7 @@ def _opened() -> Mangum:
     machine = HomeSettings.load()
     logs.configure(level=machine.log_level)
     settings = GatewaySettings.load()
-    _require_records(settings)
+    require_records(settings)
     gateway = assembled(settings, Home(machine.home), AccessLog())
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -54,7 +54,12 @@ def _opened() -> Mangum:
     return Mangum(_remembering(gateway), lifespan="off", text_mime_types=_TEXTS)
 
 
-def _require_records(settings: GatewaySettings) -> None:
+def require_records(settings: GatewaySettings) -> None:
+    """Returns if what is to be remembered has a place outside of the sandbox.
+
+    Raises:
+        SettingsError: it has none.
+    """
     if settings.record and RecordsSettings.load().url is None:
         raise SettingsError(
             "A sandbox keeps no files, so predictions need a database.",
@@ -80,5 +85,5 @@ def _remembering(gateway: Gateway) -> Any:
 async def _written(memory: Memory) -> None:
     """Returns when everything recorded is in the database."""
     await memory.flushed()
-    while memory.state().spool_bytes:
+    while memory.state().spool_bytes:  # noqa: ASYNC110 - the spool is emptied by a task of its own
         await asyncio.sleep(_LOOK_SECONDS)
