@@ -1,10 +1,13 @@
-"""A home for routes."""
+"""A home for routes, and the small bundles of everything that serves."""
 
 from pathlib import Path
 
 import pytest
 
 from kit.home import Home
+from tests.serving.conftest import bundles, flowers_1, flowers_2, mails_1
+
+__all__ = ("bundles", "flowers_1", "flowers_2", "home", "mails_1")
 
 
 @pytest.fixture
