@@ -258,3 +258,15 @@ async def test_nothing_is_recorded_where_settings_say_so(tmp_path: Path, address
         assert memory.state().queued == 0
     assert await written(address) == []
     assert not (tmp_path / "gateway").exists()
+
+
+async def test_the_spool_is_synced_in_time_without_further_answers(tmp_path: Path) -> None:
+    """With `interval`: nobody has to write again for the last rows to be forced to the disk."""
+    async with remembering(
+        tmp_path, sqlite(tmp_path / "records.db"), spool_fsync="interval", spool_fsync_seconds=0.05
+    ) as memory:
+        for number in range(3):
+            memory.record(answered(number))
+            await until(lambda: memory.kept == number + 1)  # noqa: B023 - awaited within the turn
+        await until(lambda: not memory._disk.unsynced)
+        assert memory.state().spool_bytes > 0
