@@ -53,7 +53,7 @@ def predict(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Predict:
-    """Runs the command, past the gateway; `home` and `stdin` may be others. Returns code, output and errors."""
+    """Runs the command past the gateway; `home` and `stdin` may be others. Returns code, output, errors."""
 
     def run(*words: object, where: Path = home[0].root, stdin: bytes = b"") -> Said:
         monkeypatch.setenv("SLUICE_HOME", str(where))

@@ -14,19 +14,29 @@ from serving.local.stack import Stack
 from serving.settings import ServingSettings
 from training import registry
 
-PREFIXES = ("SLUICE_", "SERVING_", "TRANSFORMER_", "FEATURE_REPO_", "MLFLOW_", "DEPLOYMENT_")
+PREFIXES = (
+    "SLUICE_",
+    "SERVING_",
+    "GATEWAY_",
+    "RECORDS_",
+    "TRANSFORMER_",
+    "FEATURE_REPO_",
+    "MLFLOW_",
+    "DEPLOYMENT_",
+)
 
 Aliases = dict[Environment, str]
 
 
 @pytest.fixture(scope="session")
 def plain_settings() -> Iterator[None]:
-    """A process with the defaults, without MLflow's pages, and with no pause before a version is unloaded."""
+    """A process with the defaults, without gateway and MLflow's pages, and with no pause before an unload."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(PREFIXES):
                 patch.delenv(name)
         patch.setenv("SERVING_MLFLOW_PAGES", "false")
+        patch.setenv("SERVING_GATEWAY", "false")
         patch.setenv("SERVING_DRAIN_SECONDS", "0")
         patch.setenv("SERVING_INSTANCES", "1")
         for limit in ("SWITCH", "PROGRAM_START", "TRITON_START"):

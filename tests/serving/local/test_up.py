@@ -31,10 +31,11 @@ from serving.bundles import fetched
 from serving.deployers.deployer import CandidateNotReady, CandidateRefused
 from serving.deployers.local import LocalDeployer
 from serving.local import leftovers, programs, routing
+from serving.local.door import door
 from serving.local.example import request
 from serving.local.stack import Stack
 from serving.local.status import Status, status
-from serving.local.up import up
+from serving.local.up import Outcome, up
 from serving.settings import ServingSettings
 from tests.serving.local.conftest import register
 
@@ -85,9 +86,16 @@ def stack(homes: Callable[[], Home], small: Home, mails_1: Bundle, mails_2: Bund
     home = homes()
     shutil.copy(small.root / "mlflow.db", home.root)
     register(home, [mails_1, mails_2], {STAGING: "2", PRODUCTION: "1"})
-    outcome = up(home, list(Environment))
+    outcome = brought_up(home)
     assert outcome.problems == []
     return Stack(home, ServingSettings.load())
+
+
+def brought_up(home: Home) -> Outcome:
+    """Brings everything up, with the gateway."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERVING_GATEWAY", "true")
+        return up(home, list(Environment))
 
 
 def asked_flowers(home: Home, environment: Environment, rows: Any) -> Any:
@@ -174,25 +182,90 @@ def test_status_tells_versions_processes_and_addresses(stack: Stack) -> None:
         (STAGING, MAILS, "2", "2", True),
     ]
     assert {process.name for process in found.processes} == {
-        f"{kind}-{environment}" for kind in ("triton", "transformer") for environment in Environment
+        "gateway",
+        *(f"{kind}-{environment}" for kind in ("triton", "transformer") for environment in Environment),
     }
+    assert found.gateway is not None
+    assert found.gateway.environments == {"staging": True, "production": True}
     for process in found.processes:
         assert process.state == "ready"
         assert process.memory_bytes > 10_000_000
         assert process.restarts == 0
         assert process.since is not None
-        assert httpx.get(f"http://{process.addresses['http']}/v2/health/live").is_success
+        path = "/health/live" if process.name == "gateway" else "/v2/health/live"
+        assert httpx.get(f"http://{process.addresses['http']}{path}").is_success
+
+
+def test_the_gateway_answers_for_both_environments_with_the_key_that_is_told(stack: Stack) -> None:
+    """The curl line as it is told; each environment by its own version; without a key nobody."""
+    at = door(stack.home)
+    assert at is not None
+    assert at.key is not None
+    _, _, url, *pairs = shlex.split(str(at.example))
+    values = dict(zip(pairs[::2], pairs[1::2], strict=True)) | {"-H": ""}
+    heads = dict(head.split(": ") for flag, head in zip(pairs[::2], pairs[1::2], strict=True) if flag == "-H")
+    for environment, version in ((STAGING, "2"), (PRODUCTION, "1")):
+        answer = httpx.post(
+            url, content=values["-d"], headers=heads | {"X-Environment": environment.value}, timeout=60
+        )
+        told_of = answer.raise_for_status().json()
+        assert (told_of["environment"], told_of["version"]) == (environment, version)
+        raw = httpx.post(
+            url,
+            content=MAIL,
+            headers=heads | {"X-Environment": environment.value, "Content-Type": "message/rfc822"},
+            timeout=60,
+        ).json()
+        assert np.float32(raw["probability"]) == np.float32(asked_mail(stack.home, environment)[1])
+    assert httpx.post(url, content=values["-d"]).status_code == 401
+    assert httpx.get(at.docs).is_success
+
+
+def test_predict_asks_the_gateway_and_tells_its_request_id(stack: Stack, tmp_path: Path) -> None:
+    """The id is that of the row in the records; what is refused is told."""
+    file = tmp_path / "a.eml"
+    file.write_text(MAIL)
+    asked = command(stack.home, "predict", str(file), "--env", "production", "--json")
+    assert asked.returncode == 0, asked.stderr
+    (told_of,) = json.loads(asked.stdout)
+    assert (told_of["environment"], told_of["version"]) == ("production", "1")
+    at = door(stack.home)
+    assert at is not None
+
+    def remembered() -> Any:
+        url = f"{at.url}/v1/predictions/{told_of['request_id']}"
+        answer = httpx.get(url, headers={"X-API-Key": str(at.key)}, timeout=60)
+        return answer.json() if answer.is_success else None
+
+    row = until(remembered)
+    assert (row["verdict"], row["model_version"]) == (told_of["verdict"], "1")
+    wrong = tmp_path / "b.json"
+    wrong.write_text('{"colour": 1}')
+    refused = command(stack.home, "predict", str(wrong))
+    assert refused.returncode == 1
+    assert "colour" in refused.stderr
+
+
+def test_a_killed_gateway_comes_back_at_its_address(stack: Stack) -> None:
+    """With the same key."""
+    before = door(stack.home)
+    pid = pids(told(stack.home))["gateway"]
+    os.kill(pid or 0, signal.SIGKILL)
+    until(lambda: pids(status(stack.home)).get("gateway") not in {None, pid})
+    assert told(stack.home).gateway is not None
+    assert door(stack.home) == before
 
 
 def test_up_again_and_twice_at_once_changes_nothing(stack: Stack) -> None:
     """Two of them, at the same time: the same processes, and no problem."""
     before = told(stack.home)
-    with ThreadPoolExecutor(2) as pool:
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setenv("SERVING_GATEWAY", "true")
         outcomes = list(pool.map(lambda _: up(stack.home, list(Environment)), range(2)))
     assert [outcome.problems for outcome in outcomes] == [[], []]
     after = told(stack.home)
     assert pids(after) == pids(before)
-    assert [process.restarts for process in after.processes] == [0] * 4
+    assert [process.restarts for process in after.processes if process.name != "gateway"] == [0] * 4
 
 
 def test_a_killed_triton_comes_back_with_its_models_and_the_transformer_recovers(stack: Stack) -> None:
