@@ -124,7 +124,7 @@ def remembered(
     verdicts = [_verdict(element, address, version) for element in found["verdict"].elements()]
     numeric = found["numeric"].numbers()
     width = _width(OUTPUTS["numeric"])
-    if not all(0 <= probability <= 1 for probability in probabilities):
+    if not 0 <= min(probabilities) <= max(probabilities) <= 1:
         raise Unfitting("a probability is not between 0 and 1")
     for at, element in enumerate(found["facts"].elements()):
         try:

@@ -17,7 +17,11 @@ _WIDTHS: Final = {
     "BOOL": 1, "UINT8": 1, "UINT16": 2, "UINT32": 4, "UINT64": 8, "INT8": 1, "INT16": 2, "INT32": 4,
     "INT64": 8, "FP16": 2, "BF16": 2, "FP32": 4, "FP64": 8,
 }  # fmt: skip
+_FLOATS: Final = frozenset({"FP32", "FP64"})
 _CODES: Final = {"FP32": "f", "FP64": "d", "INT64": "q", "INT32": "i"}
+_MAX_SIZE: Final = 1 << 31
+_SIZES: Final = frozenset({int})
+_SINGLE: Final = frozenset({str, int, float, bool})
 _FLOAT32_MAX: Final = (2 - 2**-23) * 2.0**127
 BYTES: Final = "BYTES"
 
@@ -50,7 +54,8 @@ class TensorRead(NamedTuple):
         """Returns the elements of BYTES."""
         if self.data is not None:
             return [element.encode() for element in self.data]
-        return list(_elements(self))
+        assert self.raw is not None  # noqa: S101 - one of the two is there
+        return [bytes(self.raw[begin:end]) for begin, end in _places(self.raw, self.total)]
 
 
 def document(body: bytes, json_length: int | None) -> tuple[dict[str, Any], memoryview]:
@@ -102,9 +107,7 @@ def parameters_of(described: Mapping[str, Any]) -> dict[str, Any]:
     parameters = described.get("parameters")
     if parameters is None:
         return {}
-    if not isinstance(parameters, dict) or not all(
-        isinstance(value, str | int | float | bool) for value in parameters.values()
-    ):
+    if not isinstance(parameters, dict) or not _SINGLE.issuperset(map(type, parameters.values())):
         raise Malformed("`parameters` must be an object of strings, numbers and booleans.")
     return parameters
 
@@ -128,19 +131,20 @@ def _tensor(described: Any, tail: memoryview, at: int) -> tuple[TensorRead, int]
         return TensorRead(name, datatype, shape, count, None, data, parameters), at
     if type(size) is not int or not 0 <= size <= len(tail) - at:
         raise Malformed("fewer bytes follow the JSON than its `binary_data_size` says.")
-    tensor = TensorRead(name, datatype, shape, count, tail[at : at + size], None, parameters)
-    _check_bytes(tensor, size)
-    return tensor, at + size
+    raw = tail[at : at + size]
+    _check_bytes(raw, datatype, count)
+    return TensorRead(name, datatype, shape, count, raw, None, parameters), at + size
 
 
-def _check_bytes(tensor: TensorRead, size: int) -> None:
-    """Raises Malformed unless the `size` bytes of a tensor are what its shape and datatype say."""
-    if tensor.datatype == BYTES:
-        for _ in _elements(tensor):
-            pass
-    elif size != tensor.total * _WIDTHS[tensor.datatype]:
+def _check_bytes(raw: memoryview, datatype: str, count: int) -> None:
+    """Raises Malformed unless the bytes of a tensor are what its shape and datatype say."""
+    if datatype == BYTES:
+        _places(raw, count)
+    elif len(raw) != count * _WIDTHS[datatype]:
         raise Malformed("its bytes are not as many as its shape and datatype say.")
-    elif tensor.datatype in {"FP32", "FP64"} and not all(map(math.isfinite, tensor.numbers())):
+    elif datatype in _FLOATS and not all(
+        map(math.isfinite, struct.unpack(f"<{count}{_CODES[datatype]}", raw))
+    ):
         raise Malformed("its numbers must be finite.")
 
 
@@ -148,7 +152,8 @@ def _shape(shape: Any) -> tuple[tuple[int, ...], int]:
     if (
         not isinstance(shape, list)
         or not 1 <= len(shape) <= _MAX_DIMENSIONS
-        or not all(type(size) is int and 0 <= size < 1 << 31 for size in shape)
+        or not _SIZES.issuperset(map(type, shape))
+        or not 0 <= min(shape) <= max(shape) < _MAX_SIZE
     ):
         raise Malformed("its shape is no list of sizes.")
     return tuple(shape), math.prod(shape)
@@ -183,20 +188,24 @@ def _check(data: Sequence[Any], datatype: str, count: int) -> None:
         raise Malformed("its `data` holds something that is not of its datatype.")
 
 
-def _elements(tensor: TensorRead) -> Iterator[bytes]:
-    raw = tensor.raw
-    assert raw is not None  # noqa: S101 - only asked of those
-    at, found = 0, 0
-    while at < len(raw):
-        start = at + _LENGTH.size
-        if start > len(raw) or (at := start + _LENGTH.unpack_from(raw, at)[0]) > len(raw):
+def _places(raw: memoryview, count: int) -> list[tuple[int, int]]:
+    """Returns where each of the `count` elements of BYTES begins and ends.
+
+    Raises:
+        Malformed: there are not as many.
+    """
+    found: list[tuple[int, int]] = []
+    at, size = 0, len(raw)
+    while at < size:
+        begin = at + _LENGTH.size
+        if begin > size or (at := begin + _LENGTH.unpack_from(raw, at)[0]) > size:
             raise Malformed("an element is longer than the tensor.")
-        found += 1
-        if found > tensor.total:
+        found.append((begin, at))
+        if len(found) > count:
             break
-        yield bytes(raw[start:at])
-    if found != tensor.total:
+    if len(found) != count:
         raise Malformed("its bytes do not hold as many elements as its shape says.")
+    return found
 
 
 def packed(elements: Sequence[bytes]) -> bytes:
