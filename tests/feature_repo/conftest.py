@@ -1,6 +1,9 @@
 """Sender stores to test on: one home each, on SQLite and on a real Redis from a wheel."""
 
-from collections.abc import Callable, Iterator
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,32 @@ if TYPE_CHECKING:
     from feature_repo.store import SenderStore
 
 MakeStore = Callable[..., "SenderStore"]
+Dying = Callable[[Path, Iterable[str]], dict[str, list[int]]]
+
+
+@pytest.fixture(scope="session")
+def dying() -> Iterator[Dying]:
+    """Runs scenarios of `dying.py` in homes below a folder, and returns how they ended."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.feature_repo.dying"],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+
+        def run(folder: Path, names: Iterable[str]) -> dict[str, list[int]]:
+            assert program.stdin is not None
+            assert program.stdout is not None
+            program.stdin.write(json.dumps([str(folder), *names]) + "\n")
+            program.stdin.flush()
+            ended: dict[str, list[int]] = json.loads(next(text for text in program.stdout if text[0] == "{"))
+            return ended
+
+        try:
+            yield run
+        finally:
+            program.kill()
 
 
 @pytest.fixture(scope="session")

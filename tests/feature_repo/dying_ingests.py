@@ -1,21 +1,12 @@
-"""Ingests that die, for test_ingest.py: a program, because a process can die only once.
+"""Ingests that die, for test_ingest.py; `dying.py` runs them. Their home holds records in `records.db`."""
 
-Usage: python -m tests.feature_repo.dying_ingests FOLDER. Each scenario runs in a forked child, in the home
-`FOLDER/NAME`, whose records lie in `records.db`. Prints how each child ended, as JSON.
-"""
-
-import json
 import os
 import signal
-import sys
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 from feature_repo.ingest import ingest
-from feature_repo.settings import FeatureRepoSettings
-from feature_repo.store import SenderStore, open_store
-from kit.home import Home
+from feature_repo.store import SenderStore
 from tests.feature_repo.dying_pushes import dying_online
 
 PAGE = 2
@@ -55,29 +46,9 @@ def before_online(store: SenderStore) -> None:
     ingest(dying_online(store, 1), now=NOW, page=PAGE)
 
 
-SCENARIOS: dict[str, Callable[[SenderStore], None]] = {
-    "before_the_first_place": before_the_first_place,
-    "between_pages": between_pages,
-    "among_labels": among_labels,
-    "before_online": before_online,
+SCENARIOS: dict[str, tuple[Callable[[SenderStore], None], int]] = {
+    "ingest_before_the_first_place": (before_the_first_place, 1),
+    "ingest_between_pages": (between_pages, 1),
+    "ingest_among_labels": (among_labels, 1),
+    "ingest_before_online": (before_online, 1),
 }
-
-
-def main(folder: Path) -> None:
-    """Runs the scenarios and prints how they ended."""
-    children = {name: _forked(name, folder / name) for name in SCENARIOS}
-    statuses = {name: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for name, child in children.items()}
-    sys.stdout.write(json.dumps(statuses))
-
-
-def _forked(name: str, home: Path) -> int:
-    child = os.fork()
-    if child == 0:
-        os.environ["SLUICE_HOME"] = str(home)
-        SCENARIOS[name](open_store(Home(home), FeatureRepoSettings.load()))
-        os._exit(0)
-    return child
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -1,25 +1,16 @@
-"""Pushes that die, and pushes at once, for test_push.py: a program, because a process can die only once.
+"""Pushes that die, and pushes at once, for test_push.py; `dying.py` runs them."""
 
-Usage: python -m tests.feature_repo.dying_pushes FOLDER SCENARIO... Each push runs in a forked child, so that
-Feast is imported once. Prints one JSON document: the exit status of each child, negative for a signal.
-"""
-
-import json
 import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from contracts.labels import Label
 from feature_repo import offline_files
 from feature_repo.push import push
 from feature_repo.refresh import writing
-from feature_repo.settings import FeatureRepoSettings
-from feature_repo.store import SenderStore, open_store
-from kit.home import Home
+from feature_repo.store import SenderStore
 from tests.feature_repo.sender_mail import after, mail, verdict
 
 DAY = 86_400
@@ -105,25 +96,3 @@ SCENARIOS: dict[str, tuple[Callable[[SenderStore], None], int]] = {
     "between_online": (between_online, 1),
     "at_once": (at_once, 2),
 }
-
-
-def main(folder: Path, names: list[str]) -> None:
-    """Runs the scenarios, each in the home `folder/NAME`, and prints how the children ended."""
-    statuses: dict[str, list[int]] = {}
-    for name in names:
-        run, processes = SCENARIOS[name]
-        children = [_forked(run, folder / name) for _ in range(processes)]
-        statuses[name] = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    sys.stdout.write(json.dumps(statuses))
-
-
-def _forked(run: Callable[[SenderStore], None], home: Path) -> int:
-    child = os.fork()
-    if child == 0:
-        run(open_store(Home(home), FeatureRepoSettings.load()))
-        os._exit(0)
-    return child
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])

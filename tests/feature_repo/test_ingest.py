@@ -4,8 +4,6 @@ import asyncio
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +28,7 @@ from records.engine import opened
 from records.errors import SchemaBehind
 from records.repositories import feedback, predictions
 from records.repositories.feedback import NewFeedback
-from tests.feature_repo.conftest import MakeStore
+from tests.feature_repo.conftest import Dying, MakeStore
 from tests.feature_repo.dying_ingests import NOW, SCENARIOS
 from tests.records.conftest import migrated
 from tests.records.rows import prediction
@@ -259,7 +257,7 @@ def test_the_command_tells_what_it_read(store: SenderStore, capsys: pytest.Captu
 
 
 def test_what_a_killed_run_left_is_ended_by_the_next_one(
-    tmp_path: Path, empty_records: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, empty_records: Path, monkeypatch: pytest.MonkeyPatch, dying: Dying
 ) -> None:
     """Killed in the log, between pages, among the labels, before the online store: each row counts once."""
     first, *others = homes = {name: tmp_path / name for name in SCENARIOS}
@@ -272,19 +270,12 @@ def test_what_a_killed_run_left_is_ended_by_the_next_one(
     apply(open_store(Home(homes[first]), FeatureRepoSettings.load()))
     for name in others:
         shutil.copytree(homes[first], homes[name])
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.feature_repo.dying_ingests", str(tmp_path)],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=120,
-    )
-    assert json.loads(done.stdout.splitlines()[-1]) == dict.fromkeys(SCENARIOS, -signal.SIGKILL)
+    assert dying(tmp_path, SCENARIOS) == {name: [-signal.SIGKILL] for name in SCENARIOS}
     left = {
-        "before_the_first_place": (5, 3),
-        "between_pages": (3, 3),
-        "among_labels": (0, 3),
-        "before_online": (0, 0),
+        "ingest_before_the_first_place": (5, 3),
+        "ingest_between_pages": (3, 3),
+        "ingest_among_labels": (0, 3),
+        "ingest_before_online": (0, 0),
     }
     expected = np.array([5, 3 / 5, 1, 3 / 5, 4 / 24, 5, 3 / 5, 4 / 24], dtype=np.float32)
     for name, home in homes.items():

@@ -1,9 +1,6 @@
 """Push: both stores, each event once, whatever the order, and whoever dies in the middle."""
 
-import json
 import signal
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -24,7 +21,7 @@ from feature_repo.refresh import writing
 from feature_repo.settings import FeatureRepoSettings
 from feature_repo.store import OnlineStoreUnavailable, SenderStore, apply, open_store
 from kit.home import Home
-from tests.feature_repo.conftest import MakeStore
+from tests.feature_repo.conftest import Dying, MakeStore
 from tests.feature_repo.dying_pushes import LABEL, MESSAGE, NOW, PUSHED_AT_ONCE, SCENARIOS
 from tests.feature_repo.sender_mail import after, mail, verdict
 
@@ -169,19 +166,12 @@ def test_a_message_of_the_corpus_that_is_pushed_too_counts_once(make_store: Make
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[int]]]:
-    """The homes in which `dying_pushes` ran its scenarios, and how its children ended."""
+def ended(tmp_path_factory: pytest.TempPathFactory, dying: Dying) -> tuple[Path, dict[str, list[int]]]:
+    """The homes in which the scenarios of `dying_pushes` ran, and how they ended."""
     folder = tmp_path_factory.mktemp("dying")
     for name in SCENARIOS:
         apply(open_store(Home(folder / name), FeatureRepoSettings.load()))
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.feature_repo.dying_pushes", str(folder), *SCENARIOS],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=120,
-    )
-    return folder, json.loads(done.stdout.splitlines()[-1])
+    return folder, dying(folder, SCENARIOS)
 
 
 @pytest.mark.parametrize("scenario", sorted(set(SCENARIOS) - {"at_once"}))
