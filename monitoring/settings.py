@@ -35,8 +35,8 @@ class MonitoringSettings(Settings):
     """The share of runs that may find drift in any family where there is none."""
 
     drift_floor: float = Field(default=0.05, ge=0, le=1)
-    """The least size of a drift: the share of predictions that have changed their place in a feature. A smaller
-    one is told and is no drift, however sure it is."""
+    """The least size of a drift: the share of predictions that have changed their place in a feature. A
+    smaller one is told and is no drift, however sure it is."""
 
     drift_deals: int = Field(default=2000, ge=500, le=100_000)
     """Times that the rows are dealt out anew to see what chance does. With F families, a p-value must be able
@@ -53,8 +53,8 @@ class MonitoringSettings(Settings):
     """The least fall of a figure below the certificate's that is told as one."""
 
     # What is written for people.
-    report_when: Literal["drift", "always"] = "drift"
-    """When a run writes its HTML report: where something drifted, or always. A report is about 4 MB."""
+    report_when: Literal["drift", "always", "never"] = "drift"
+    """When a run writes its HTML report: where something drifted, always or never. About 4 MB each."""
 
     report_columns: int = Field(default=8, ge=1, le=50)
     """Columns in the HTML report at most: what drifted, then what leads each family."""

@@ -5,7 +5,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from kit.benchmark import Figure
 from kit.home import Home, home
 from monitoring.drift.columns import SCORE, Column, Sample
 from monitoring.drift.reference import bundle_of, reference_of
-from monitoring.drift.trials import SHIFTS, alarms, detections
+from monitoring.drift.trials import SHIFTS, Shift, alarms, detections, moved
 from monitoring.drift.verdicts import Strictness, judge
 
 ROWS: Final = 100_000
@@ -22,7 +22,9 @@ _NUMBERS: Final = 24
 _REFERENCE_ROWS: Final = 909
 _SIZES: Final = (200, 1000, 10_000)
 _ALARM_DRAWS: Final = 200
-_SHIFT_DRAWS: Final = {200: 100, 1000: 40, 10_000: 20}
+_SHIFT_DRAWS: Final = (100, 40, 20)
+_FURTHER_DRAWS: Final = (30, 10, 5)
+"""Of the shifts after the first one."""
 _SHIFT_DEALS: Final = 1000
 
 
@@ -52,16 +54,19 @@ def table(reference: Sample) -> Iterator[str]:
     yield "| --- | --- |" + " --- |" * len(_SIZES)
     quiet = [alarms(reference, size, draws=_ALARM_DRAWS, strictness=Strictness()) for size in _SIZES]
     yield _line("the reference, drawn anew: false alarms", "any", [rate.share for rate in quiet])
-    strictness = Strictness(deals=_SHIFT_DEALS)
     for name, shift in SHIFTS.items():
+        draws = _SHIFT_DRAWS if shift is moved else _FURTHER_DRAWS
         for family in reference.families:
-            found = [
-                detections(
-                    reference, size, family, shift, draws=_SHIFT_DRAWS[size], strictness=strictness
-                ).share
-                for size in _SIZES
-            ]
-            yield _line(f"a quarter: {name}", family, found)
+            yield _line(f"a quarter: {name}", family, found(reference, family, shift, draws))
+
+
+def found(reference: Sample, family: str, shift: Shift, draws: Sequence[int]) -> list[float]:
+    """Returns for each size of traffic the share of shifts that are found in their family."""
+    strictness = Strictness(deals=_SHIFT_DEALS)
+    return [
+        detections(reference, size, family, shift, draws=count, strictness=strictness).share
+        for size, count in zip(_SIZES, draws, strict=True)
+    ]
 
 
 def _line(what: str, family: str, shares: list[float]) -> str:
@@ -69,7 +74,7 @@ def _line(what: str, family: str, shares: list[float]) -> str:
 
 
 def _made(rows: int, seed: int) -> Sample:
-    """Returns rows as numbers of messages are: many of them zero, some skewed, some tied."""
+    """Returns rows as counts and shares are: many of them zero, some skewed, some tied."""
     random = np.random.default_rng(seed)
     columns = [Column(f"number_{at}", f"family_{at % 4}") for at in range(_NUMBERS)]
     values = random.lognormal(1, 1.5, (rows, _NUMBERS)) * (random.random((rows, _NUMBERS)) < 0.5)  # noqa: PLR2004

@@ -4,7 +4,8 @@ Bins come from the reference, so that a column's PSI means the same in each wind
 a bin until it holds a tenth of the rows; a value that is that frequent alone has a bin of its own, and so has
 what is left between two such values, however little it is. A flag therefore keeps both its bins, and a
 count with many zeros does not lose its tail. Two more bins hold what lies below and above everything that the
-reference knows, and one the missing values.
+reference knows, and one the missing values. A score has fixed bands instead, tenths: nearly all scores of a
+good model are close to 0 or 1, and bins of equal share would not see what comes to lie between.
 
 A test sees only the order of values, so for Kolmogorov and Smirnov's distance a bin is cut into cells at the
 hundredths of both samples together.
@@ -84,6 +85,8 @@ def grid(reference: Sample, current: Sample) -> Grid:
 
 def bin_edges(column: Column, known: NDArray[np.float32]) -> Edges:
     """Returns the upper edges of the bins of `known`, the first one just below all of it."""
+    if column.bands:
+        return np.array(column.bands, dtype=np.float32)
     if not column.ordered:
         return np.arange(-1, len(column.categories), dtype=np.float32)
     if not known.size:

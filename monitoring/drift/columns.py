@@ -29,6 +29,8 @@ class Column(NamedTuple):
     ordered: bool = True
     categories: Sequence[str] = ()
     """What the values of an unordered column stand for, in order."""
+    bands: Sequence[float] = ()
+    """Upper edges of its bins, where these are given and do not come from the reference."""
 
 
 class Sample(NamedTuple):

@@ -136,7 +136,7 @@ async def measure_one(
             for family in result.families
         ]
     result = result.model_copy(update={"families": tuple(families)})
-    if result.drifted or settings.report_when == "always":
+    if settings.report_when == "always" or (result.drifted and settings.report_when == "drift"):
         # The page comes first: a value that names a page which is not there would be worse than neither.
         result = result.model_copy(update={"report": page.write(home, settings, result, pair)})
     async with records.transaction() as session:

@@ -81,9 +81,9 @@ def _explained(
         update={
             "examples": examples,
             "cause": Cause.FEATURE_STORE,
-            "sentence": f"{family.sentence} The cause is the feature store: {percent(share)} of the predictions "
-            "were answered with defaults because it was slow or down, and the others are as the reference "
-            "has them.",
+            "sentence": f"{family.sentence} The cause is the feature store: {percent(share)} of the "
+            "predictions were answered with defaults because it was slow or down, and the others are as the "
+            "reference has them.",
         }
     )
 

@@ -22,6 +22,7 @@ LABEL: Final = "label"
 """The column of the verdict; in a reference file it is the true label."""
 _ID: Final = "id"
 _TEXT_PREFIX: Final = "text_"
+_TENTHS: Final = (float(np.nextafter(np.float32(0), np.float32(-1))), *(tenth / 10 for tenth in range(1, 11)))
 _BINARY: Final = 2
 _WAIT_SECONDS: Final = 300
 
@@ -120,7 +121,7 @@ def answer_columns(contract: BundleContract) -> list[Column]:
     """Returns the columns of what a model answers: its score and its label."""
     # A label that no class has would be an error worth seeing, so it has a place of its own.
     return [
-        Column(PROBABILITY, SCORE),
+        Column(PROBABILITY, SCORE, bands=_TENTHS),
         Column(LABEL, SCORE, ordered=False, categories=(*contract.classes, "another label")),
     ]
 

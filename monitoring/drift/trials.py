@@ -66,7 +66,7 @@ def lost(reference: Sample, rows: Matrix, _random: np.random.Generator) -> Matri
 SHIFTS: Final[dict[str, Shift]] = {
     "each number moved by one standard deviation": moved,
     "all numbers lost": lost,
-    "all numbers stuck at one message's": stuck,
+    "all numbers stuck at one row's": stuck,
     "one number moved by one standard deviation": one_moved,
 }
 

@@ -48,7 +48,8 @@ def family_in_words(family: str, verdict: Verdict, features: Sequence[FeatureDri
     drifted = [feature for feature in features if feature.drifted]
     more = len(drifted) - 1
     others = f", and so did {more} more feature{'s' if more > 1 else ''}" if more else ""
-    return f"The {family} features drifted: {change} ({percent(leading.moved)} of the predictions moved){others}."
+    size = f"{percent(leading.moved)} of the predictions moved"
+    return f"The {family} features drifted: {change} ({size}){others}."
 
 
 def percent(share: float) -> str:
