@@ -148,6 +148,19 @@ async def test_a_right_id_with_a_wrong_secret_is_as_unknown_as_any(opened: OpenG
     assert (near.message, near.next_step) == (far.message, far.next_step)
 
 
+async def test_every_key_is_compared_with_as_many_hashes(opened: OpenGate, keys: Path) -> None:
+    """One that nobody has too: time tells neither which ids there are, nor which are being rotated."""
+    made(keys, "rotated")
+    made(keys, "other")
+    for _ in range(2):
+        keys_file.change(
+            keys, lambda former: with_rotated(former, "rotated", timedelta(hours=1), datetime.now(UTC))
+        )
+    holders = (await opened()).access._holders
+    assert [len(kept) for _, kept in holders._held.values()] == [3, 3]
+    assert len(holders._dummy) == 3
+
+
 async def test_a_revoked_or_expired_key_is_told_so(opened: OpenGate, keys: Path) -> None:
     """Who holds it should know what to ask for."""
     now = datetime.now(UTC)
