@@ -19,6 +19,9 @@ from records.repositories.feedback import Outcome
 CLOSE_SECONDS: Final = 5.0
 """Longest that the end waits for the database; what is not there then goes to the spool."""
 
+REASONS: Final = ("full", "invalid", "disk")
+"""Why a prediction may be dropped (contracts.metrics.GATEWAY_RECORDS_DROPPED)."""
+
 
 class State(NamedTuple):
     """How recording goes. A gateway that records to its spool, or not at all, is degraded and still ready."""
@@ -58,6 +61,8 @@ class Memory:
         measures.records_queued.set_function(lambda: self._writer.queued)
         measures.spool_bytes.set_function(lambda: self._disk.bytes)
         measures.spool_limit_bytes.set(settings.spool_max_bytes)
+        for reason in REASONS:  # an increase from nothing can only be seen of what is there
+            measures.records_dropped.labels(reason)
 
     async def start(self) -> None:
         """Begins to write. A database or a disk that does not answer keeps nobody from starting."""
