@@ -148,7 +148,7 @@ class OipBackend:
             address, _infer, sent_headers(asked, json_length), body, asked.deadline
         )
         try:
-            answered = await self._answered(reply, address)
+            answered = await self._answered(asked, reply, address)
             predictions = emails.predictions(
                 answered.tensors, address, answered.version, len(part.emails), explain=explain
             )
@@ -168,25 +168,27 @@ class OipBackend:
             asked.deadline,
         )
         try:
-            answered = await self._answered(reply, address)
+            answered = await self._answered(asked, reply, address, page.version)
             if page.version not in {None, answered.version}:
                 raise unknown_version(address)
             return passing.answer(request, answered, address)
         except Unfitting as exc:
             raise failed(address, str(exc)) from None
 
-    async def _answered(self, reply: Reply, address: Address) -> Answered:
-        """Returns the answer in a reply.
+    async def _answered(
+        self, asked: Asked, reply: Reply, address: Address, version: str | None = None
+    ) -> Answered:
+        """Returns the answer in a reply; `version` is the one that the client named.
 
         Raises:
             Unfitting: it is none, or by a version that nobody knows.
             SluiceError: the server told an error.
         """
         if reply.status != HTTPStatus.OK:
-            raise refusal(reply, address)
+            raise refusal(reply, address, version)
         answered = answers.read(reply, address)
         if not self._table.knows(address, answered.version) and not await self._upstreams.recognises(
-            address, answered.version
+            address, answered.version, asked.deadline
         ):
             raise Unfitting("it answered by a version that its environment does not serve")
         if address.version is None:
@@ -201,7 +203,7 @@ class OipBackend:
         if page.name == READY and reply.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
             raise UpstreamNotReady(f"{address.model} is not ready in {address.environment}.")
         if reply.status != HTTPStatus.OK:
-            raise refusal(reply, address)
+            raise refusal(reply, address, page.version)
         try:
             body = described(page, reply, address)
         except Unfitting as exc:

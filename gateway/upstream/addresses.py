@@ -64,8 +64,8 @@ class Address:
 
     @cached_property
     def health(self) -> URL:
-        """Where the server tells whether it is ready."""
-        return URL(f"{self.url}/v2/health/ready", encoded=True)
+        """Where the server tells whether the model is ready: a transformer is for one, Triton for many."""
+        return URL(f"{self.url}/v2/health/ready", encoded=True) if self.transformer else self.page("ready")
 
     @cached_property
     def infer(self) -> URL:

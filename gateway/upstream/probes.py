@@ -49,9 +49,9 @@ class Probes:
         found = self._readiness.get(environment)
         return found or Readiness(ready=False, reason=f"{environment} is not served by this gateway.")
 
-    async def version(self, address: Address) -> str | None:
-        """Returns the version that a transformer says to answer by now; None if it does not say."""
-        told = await self._asked(address)
+    async def version(self, address: Address, deadline: float) -> str | None:
+        """Returns the version that a transformer says to answer by now; None if it does not say in time."""
+        told = await self._asked(address, deadline)
         version = told.get("version") if told is not None else None
         return version if isinstance(version, str) and version.isdecimal() else None
 
@@ -74,15 +74,15 @@ class Probes:
         addresses = self._table.served(environment)
         if not addresses:
             return Readiness(ready=False, reason=f"Nothing is served in {environment} yet.")
-        told = await asyncio.gather(*[self._asked(address) for address in addresses])
+        deadline = asyncio.get_running_loop().time() + PROBE_SECONDS
+        told = await asyncio.gather(*[self._asked(address, deadline) for address in addresses])
         silent = [address.model for address, one in zip(addresses, told, strict=True) if one is None]
         if silent:
             return Readiness(ready=False, reason=f"Not ready in {environment}: {', '.join(silent)}.")
         return Readiness(ready=True)
 
-    async def _asked(self, address: Address) -> dict[str, Any] | None:
+    async def _asked(self, address: Address, deadline: float) -> dict[str, Any] | None:
         """Returns what a server tells that is ready; None if it is not, or does not answer."""
-        deadline = asyncio.get_running_loop().time() + PROBE_SECONDS
         try:
             reply = await self._clients[address.environment].probe(address.health, deadline)
         except UpstreamError:

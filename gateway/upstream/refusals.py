@@ -41,9 +41,11 @@ _CALLERS: Final[dict[str, tuple[type[CallerError], str]]] = {
 """Problems of a transformer that the caller can mend; its own sentence is told."""
 
 
-def refusal(reply: Reply, address: Address) -> SluiceError:
-    """Returns the error that stands for a reply which is no answer."""
-    return _of_transformer(reply, address) if address.transformer else _of_triton(reply.status, address)
+def refusal(reply: Reply, address: Address, version: str | None = None) -> SluiceError:
+    """Returns the error that stands for a reply which is no answer; `version` is the one that was named."""
+    if address.transformer:
+        return _of_transformer(reply, address, version)
+    return _of_triton(reply.status, address, version)
 
 
 def failed(address: Address, what: str) -> UpstreamFailed:
@@ -59,9 +61,10 @@ def unknown_version(address: Address) -> ModelUnknown:
     )
 
 
-def _of_triton(status: int, address: Address) -> SluiceError:
+def _of_triton(status: int, address: Address, version: str | None) -> SluiceError:
     if status == _ABSENT:
-        return unknown_version(address)
+        # Its route says that it is served: a server that was just started loads it.
+        return _not_ready(address) if version in {None, address.version} else unknown_version(address)
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return BodyTooLarge(_TOO_LARGE)
     if status in _REFUSED:
@@ -72,7 +75,7 @@ def _of_triton(status: int, address: Address) -> SluiceError:
     return _not_ready(address) if status in _BUSY else failed(address, f"it answered with status {status}")
 
 
-def _of_transformer(reply: Reply, address: Address) -> SluiceError:
+def _of_transformer(reply: Reply, address: Address, version: str | None) -> SluiceError:
     try:
         problem = orjson.loads(reply.body)
     except orjson.JSONDecodeError:
@@ -83,6 +86,8 @@ def _of_transformer(reply: Reply, address: Address) -> SluiceError:
     if code in _CALLERS:
         kind, otherwise = _CALLERS[code]
         return kind(_detail(problem) or otherwise)
+    if code == "unknown_model" and version is not None:
+        return unknown_version(address)
     made = _OWN.get(code)
     return made(address) if made is not None else failed(address, f"it answered with status {reply.status}")
 
@@ -115,7 +120,6 @@ def _overloaded(address: Address) -> Overloaded:
 
 
 _OWN: Final[dict[str, Callable[[Address], SluiceError]]] = {
-    "unknown_model": unknown_version,
     "overloaded": _overloaded,
     "predictor_down": _down,
     "not_ready": _not_ready,

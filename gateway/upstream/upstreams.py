@@ -117,7 +117,7 @@ class Upstreams:
                     continue
             return address, reply
 
-    async def recognises(self, address: Address, version: str) -> bool:
+    async def recognises(self, address: Address, version: str, deadline: float) -> bool:
         """Tells whether `version` is one that the server of `address` may answer by.
 
         A transformer is a moment behind its route, and ahead of what is known of it here.
@@ -125,4 +125,4 @@ class Upstreams:
         if self.table.knows(address, version):
             return True
         address = self.table.again(address)
-        return self.table.knows(address, version) or await self.probes.version(address) == version
+        return self.table.knows(address, version) or version == await self.probes.version(address, deadline)

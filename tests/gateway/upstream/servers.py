@@ -44,7 +44,7 @@ Behaviour = Callable[[Request, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Server:
-    """Listens on a free port of 127.0.0.1; health is always right, and what is inferred is `behaviour`'s."""
+    """Listens on a free port of 127.0.0.1; probes are always answered well, all else is `behaviour`'s."""
 
     def __init__(self, behaviour: Behaviour, *, version: str = "1") -> None:
         self.behaviour = behaviour
@@ -89,7 +89,7 @@ class Server:
         try:
             while True:
                 request = await _read(reader)
-                if request.path.startswith("/v2/health"):
+                if request.path.endswith("/ready") and "x-request-id" not in request.headers:
                     await send(writer, {"ready": True, "version": self.version})
                     continue
                 self.requests.append(request)

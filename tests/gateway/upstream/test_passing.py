@@ -220,7 +220,7 @@ async def test_bytes_that_are_no_tensor_do_not_reach_the_server(
     ("status", "expected"),
     [
         (400, RequestInvalid),
-        (404, ModelUnknown),
+        (404, UpstreamNotReady),
         (413, BodyTooLarge),
         (429, UpstreamNotReady),
         (500, UpstreamFailed),
@@ -238,6 +238,23 @@ async def test_triton_s_words_never_leave(home: Home, status: int, expected: typ
                 await infer(stand, request_of(ROW))
     assert type(raised.value) is expected
     assert SECRET not in f"{raised.value.message} {raised.value.next_step}"
+
+
+async def test_a_version_that_the_server_does_not_have_is_unknown(home: Home) -> None:
+    """In a cluster only the server knows; a version that nobody named is one that is loaded just now."""
+    models = {STAGING: {FLOWERS: "", MAILS: ""}}
+    gone = says({"code": "unknown_model", "error": SECRET}, status=404)
+    async with Server(gone) as server:
+        models[STAGING] = dict.fromkeys(models[STAGING], server.url)
+        async with backend(home, **upstreams(models)) as stand:
+            for model, body in ((FLOWERS, request_of(ROW)), (MAILS, mail_request("x"))):
+                steps = ["models", model, "versions", "7", "infer"]
+                with pytest.raises(ModelUnknown, match="version"):
+                    await stand.backend.passed(asked(model=model), "POST", steps, {}, body)
+            with pytest.raises(UpstreamNotReady):
+                await infer(stand, request_of(ROW))
+            with pytest.raises(UpstreamFailed):
+                await infer(stand, mail_request("x"), MAILS)
 
 
 async def test_a_transformer_s_own_sentence_goes_on(home: Home) -> None:
