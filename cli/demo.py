@@ -27,7 +27,10 @@ class DemoFailed(SluiceError):
 
 
 class Step(NamedTuple):
-    """One command of the demo; `summary` is filled from its JSON answer, a list of it being `answers`."""
+    """One command of the demo.
+
+    `arguments` are filled from the answer of the step before, `summary` from its own; a list is `answers`.
+    """
 
     arguments: tuple[str, ...]
     summary: str
@@ -39,6 +42,7 @@ _ASKED: Final = (
     "{answers[0][verdict]} with probability {answers[0][probability]:.3f}, then {answers[1][verdict]} with "
     "{answers[1][probability]:.3f}, by version {answers[0][version]} in {answers[0][environment]}"
 )
+_FEEDBACK: Final = ("feedback", "{answers[0][request_id]}", "spam")
 _EXAMPLES: Final = (str(EXAMPLES / "offer.eml"), str(EXAMPLES / "minutes.eml"))
 
 STEPS: Final = (
@@ -56,6 +60,7 @@ STEPS: Final = (
     Step(("pipeline", "run", "--trials", "4"), "version {version} is in staging"),
     Step(("up",), "what the aliases point at serves", ended_by=("down",)),
     Step(("predict", *_EXAMPLES), _ASKED),
+    Step(_FEEDBACK, "what the first one really was: {outcome}"),
     Step(
         (
             "model",
@@ -71,6 +76,7 @@ STEPS: Final = (
     ),
     Step(("up",), "both environments serve"),
     Step(("predict", *_EXAMPLES, "--env", "production"), _ASKED),
+    Step(_FEEDBACK, "what the first one really was: {outcome}"),
 )
 
 
@@ -98,23 +104,57 @@ def carried_out(steps: Sequence[Step]) -> dict[str, Any]:
         for step in steps:
             if step.ended_by:
                 endings.append(step.ended_by)
-            answers.append(_answered(step))
+            answers.append(_answered(step, answers[-1]["answer"] if answers else None))
+            if step.arguments == ("up",):
+                answers.append(_refused())
     finally:
-        answers += [_answered(Step(ending, "ended")) for ending in reversed(endings)]
+        answers += [_answered(Step(ending, "ended"), None) for ending in reversed(endings)]
     document = {"finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "steps": answers}
     write_text(home().root / "demo.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     return document
 
 
-def _answered(step: Step) -> dict[str, Any]:
-    """Runs one step, tells of it, and returns what is kept."""
-    say(f"$ sluice {' '.join(step.arguments)}")
+def _answered(step: Step, before: Any) -> dict[str, Any]:
+    """Runs one step, tells of it, and returns what is kept; `before` is the answer of the last one."""
+    arguments = tuple(part.format_map(_named(before)) if "{" in part else part for part in step.arguments)
+    say(f"$ sluice {' '.join(arguments)}")
     start = time.monotonic()
-    answer = _run(step.arguments)
+    answer = _run(arguments)
     seconds = time.monotonic() - start
-    told = answer if isinstance(answer, dict) else {"answers": answer}
-    say(f"  {step.summary.format_map(told)} ({seconds:.1f} s)")
-    return {"command": " ".join(step.arguments), "seconds": round(seconds, 2), "answer": answer}
+    say(f"  {step.summary.format_map(_named(answer))} ({seconds:.1f} s)")
+    return {"command": " ".join(arguments), "seconds": round(seconds, 2), "answer": answer}
+
+
+def _named(answer: Any) -> dict[str, Any]:
+    return answer if isinstance(answer, dict) else {"answers": answer}
+
+
+def _refused() -> dict[str, Any]:
+    """Asks the gateway for an environment that there is not, and returns what is kept of the refusal.
+
+    Raises:
+        DemoFailed: it was not refused.
+    """
+    import httpx
+
+    from contracts.environments import HEADER
+    from contracts.gateway import PREDICT, address_file, development_key_file
+    from contracts.headers import API_KEY
+
+    url = address_file(home().root).read_text(encoding="ascii").strip() + PREDICT
+    key = development_key_file(home().root).read_text(encoding="ascii").strip()
+    say(f"$ curl {url} -H '{HEADER}: nowhere'")
+    heads = {API_KEY: key, HEADER: "nowhere", "Content-Type": "message/rfc822"}
+    start = time.monotonic()
+    answer = httpx.post(
+        url, headers=heads, content=Path(_EXAMPLES[0]).read_bytes(), timeout=60, trust_env=False
+    )
+    seconds = time.monotonic() - start
+    if answer.status_code != httpx.codes.BAD_REQUEST:
+        raise DemoFailed(f"An environment that there is not was answered with {answer.status_code}.")
+    document = answer.json()
+    say(f"  refused: {document['detail']} ({seconds:.1f} s)")
+    return {"command": f"curl {PREDICT}", "seconds": round(seconds, 2), "answer": document}
 
 
 def _run(arguments: tuple[str, ...]) -> Any:

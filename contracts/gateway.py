@@ -13,6 +13,11 @@ LIVE: Final = "/health/live"
 READY: Final = "/health/ready"
 
 
+def address_file(root: Path) -> Path:
+    """Returns the file that holds the URL of the gateway that `sluice up` started."""
+    return root / "gateway" / "url"
+
+
 def keys_file(root: Path) -> Path:
     """Returns the file of API keys, as salted hashes, below the state folder `root`."""
     return root / "gateway" / "keys.json"

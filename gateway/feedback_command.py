@@ -58,7 +58,7 @@ def feedback(
     from kit.terminal import print_json, say
 
     machine = HomeSettings.load()
-    address = (url or _local()).rstrip("/")
+    address = (url or _started(machine.home) or _local()).rstrip("/")
     secret = key or (machine.api_key and machine.api_key.get_secret_value()) or _development_key(machine.home)
     told = _posted(f"{address}{FEEDBACK}", {"request_id": request_id, "label": label}, secret)
     if as_json:
@@ -66,6 +66,17 @@ def feedback(
         return
     words = {"created": "Noted", "changed": "Corrected", "unchanged": "Known already"}
     say(f"{words.get(str(told.get('outcome')), 'Noted')}: {request_id} was {label}.")
+
+
+def _started(root: Any) -> str | None:
+    """Returns the URL of the gateway that `sluice up` started; None without one."""
+    from contracts.gateway import address_file
+    from kit.home import Home
+
+    try:
+        return address_file(Home(root).root).read_text(encoding="ascii").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _local() -> str:

@@ -19,10 +19,10 @@ import httpx
 import structlog
 
 from contracts.environments import Environment
-from contracts.gateway import LIVE
+from contracts.gateway import LIVE, address_file
 from contracts.routes import FOLDER as ROUTES
 from kit.errors import OperationalError
-from kit.files import locked
+from kit.files import locked, write_text
 from kit.home import Home
 from serving.local import configuration, leftovers, logs, probes, programs, state
 from serving.local.state import LOOPBACK, Program, State
@@ -180,7 +180,10 @@ class Stack:
         Raises:
             StackDown: the process manager does not run.
         """
-        self._ensure(programs.GATEWAY, programs.HTTP_PORT, lambda ports: programs.gateway(self.home, ports))
+        ports = self._ensure(
+            programs.GATEWAY, programs.HTTP_PORT, lambda ports: programs.gateway(self.home, ports)
+        )
+        write_text(address_file(self.home.root), f"http://{LOOPBACK}:{ports['http']}\n")
 
     def gateway(self) -> str:
         """Returns the URL of the gateway, which was begun and answers.
