@@ -127,6 +127,11 @@ class EmbeddedBackend:
         reason = self._keeper.reason(environment)
         return Readiness(reason is None, reason)
 
+    @property
+    def degraded(self) -> str | None:
+        """Why senders count as unknown although they are to be looked up, for people; None if they are."""
+        return None if self._senders is None else self._senders.degraded
+
     def _about_us(self, method: str, path: Sequence[str]) -> Answer:
         match path:
             case []:
