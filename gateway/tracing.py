@@ -4,7 +4,6 @@ Imported only if a setting says where traces go. A collector that is slow or awa
 waits for it.
 """
 
-import importlib.metadata
 from typing import Final
 
 from opentelemetry import trace
@@ -28,9 +27,7 @@ class Tracing:
     """Begins and ends spans; `share` of the requests that bring no trace are traced."""
 
     def __init__(self, endpoint: str, share: float) -> None:
-        resource = Resource.create(
-            {"service.name": _SERVICE, "service.version": importlib.metadata.version("sluice")}
-        )
+        resource = Resource.create({"service.name": _SERVICE})
         # A caller that traces decides for its own requests.
         self._provider = TracerProvider(
             resource=resource, sampler=ParentBased(TraceIdRatioBased(share)), shutdown_on_exit=False

@@ -1,6 +1,5 @@
 """Puts the OpenAPI document together."""
 
-import importlib.metadata
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -24,6 +23,8 @@ from gateway.settings import GatewaySettings
 from kit.errors import SluiceError
 from kit.home import Home
 
+_VERSION: Final = "1.0.0"
+"""Of what is offered, and not of the code."""
 _TEMPLATE: Final = "#/components/schemas/{model}"
 _PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"key": []}, {"bearer": []}]
@@ -43,7 +44,7 @@ def described(api: FastAPI) -> dict[str, Any]:
     """Returns the OpenAPI document of the routes of `api`."""
     document = get_openapi(
         title="Sluice gateway",
-        version=importlib.metadata.version("sluice"),
+        version=_VERSION,
         description=_DESCRIPTION,
         routes=api.router.routes,
     )
