@@ -24,6 +24,7 @@ MOUNTED: Final = "/mnt/models"
 """Where KServe puts what it downloads."""
 
 _HTTP: Final = 8080
+_SERVICE: Final = 80
 _GRPC: Final = 9000
 _LIVE: Final = "/v2/health/live"
 _READY: Final = "/v2/health/ready"
@@ -138,7 +139,7 @@ def _transformer(front: Front, settings: DeploymentSettings) -> dict[str, Any]:
         "TRANSFORMER_BUNDLE": MOUNTED,
         "TRANSFORMER_BUNDLE_DIGEST": front.bundle_digest,
         "TRANSFORMER_VERSION": front.version,
-        "TRANSFORMER_PREDICTOR_GRPC_PORT": str(_GRPC),
+        "TRANSFORMER_PREDICTOR_HTTP_PORT": str(_SERVICE),
     }
     container: dict[str, Any] = {
         "name": TRANSFORMER_CONTAINER,

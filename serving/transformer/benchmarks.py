@@ -78,7 +78,8 @@ def transformer(home: Home) -> list[Figure]:
                 figures += _memory({"transformer": ours.pid, "Triton": triton.pid})
             peer_port = runtime.free_ports().http
             peer = (
-                sys.executable, "-m", "serving.peers.kserve_transformer", str(peer_port), triton.http, str(home.root),
+                sys.executable, "-m", "serving.peers.kserve_transformer",
+                str(peer_port), triton.http, str(home.root),
             )  # fmt: skip
             with _process(peer, {}, home, folder / "peer.log", peer_port):
                 theirs = _rates(messages, peer_port, _PEER_REQUESTS)
@@ -86,6 +87,11 @@ def transformer(home: Home) -> list[Figure]:
 
 
 def corpus(home: Home) -> list[bytes]:
+    """Returns every raw e-mail of the corpus of `home`.
+
+    Raises:
+        UsageError: there is none.
+    """
     import pyarrow.parquet as pq
 
     from feature_repo.corpus_events import corpus_path
@@ -97,6 +103,11 @@ def corpus(home: Home) -> list[bytes]:
 
 
 def newest(home: Home) -> Bundle:
+    """Returns the bundle of the newest version in the registry of `home`.
+
+    Raises:
+        UsageError: there is no version.
+    """
     from records import model_registry
     from serving.bundles import fetched
 

@@ -72,11 +72,10 @@ def target_of(settings: TransformerSettings) -> Target | None:
             "It is not said what is served.",
             next_step="Set TRANSFORMER_ROUTE; or TRANSFORMER_BUNDLE, _VERSION and _PREDICTOR_HOST.",
         )
-    # KServe's host may bring the port of HTTP, which is not the one we ask.
-    host = settings.predictor_host.partition(":")[0]
-    return Target(
-        settings.version, settings.bundle, settings.bundle_digest, f"{host}:{settings.predictor_grpc_port}"
-    )
+    # KServe's host brings a port where its own is not the Service's.
+    host, _, port = settings.predictor_host.partition(":")
+    address = f"{host}:{port or settings.predictor_http_port}"
+    return Target(settings.version, settings.bundle, settings.bundle_digest, address)
 
 
 def application(

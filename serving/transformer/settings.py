@@ -34,8 +34,8 @@ class TransformerSettings(Settings):
     predictor_host: str | None = None
     """Without a route: the host of Triton; `--predictor_host` stands above it."""
 
-    predictor_grpc_port: int = Field(default=9000, ge=1, le=65_535)
-    """Without a route: the port of Triton's gRPC endpoint."""
+    predictor_http_port: int = Field(default=80, ge=1, le=65_535)
+    """Without a route: the port of Triton's HTTP endpoint."""
 
     timeout_seconds: float = Field(default=2, gt=0, le=60)
     """How long a request may take if its caller does not say."""

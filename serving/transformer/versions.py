@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf import json_format
 from numpy.typing import NDArray
 from prometheus_client import Histogram
 
@@ -45,12 +44,12 @@ class Target:
     version: str
     bundle: Path
     digest: str | None
-    triton_grpc: str
+    triton_http: str
 
     @classmethod
     def of(cls, route: Route) -> "Target":
         """Returns the target that a route names."""
-        return cls(route.version, route.bundle, route.bundle_digest, route.triton_grpc)
+        return cls(route.version, route.bundle, route.bundle_digest, route.triton_http)
 
 
 @dataclass(eq=False)
@@ -104,10 +103,10 @@ class Loader:
         """
         bundle = await asyncio.to_thread(bundles.load, target.bundle, digest=target.digest)
         require_our_features(bundle.contract)
-        if former is not None and former.predictor.address == target.triton_grpc:
+        if former is not None and former.predictor.address == target.triton_http:
             predictor = former.predictor
         else:
-            predictor = Predictor(target.triton_grpc, self._seconds, self._rows)
+            predictor = Predictor(target.triton_http, self._seconds, self._rows)
         try:
             await verify(bundle, target.version, predictor, self._settings.rows_per_call)
         except BaseException:
@@ -166,7 +165,7 @@ async def verify(bundle: Bundle, version: str, predictor: Predictor, rows_per_ca
     deadline = loop.time() + _VERIFY_SECONDS
     model = bundle.contract.workload
     metadata = await predictor.metadata(model, version, deadline)
-    golden.conformance(bundle.contract, json_format.MessageToDict(metadata, preserving_proto_field_name=True))
+    golden.conformance(bundle.contract, metadata)
 
     async def asked(inputs: golden.Arrays) -> golden.Arrays:
         rows = predictor_rows([str(text) for text in inputs[TEXT].ravel()], inputs[NUMERIC])

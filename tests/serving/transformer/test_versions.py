@@ -32,17 +32,20 @@ def test_a_bundle_of_other_features_is_refused_before_anything_is_asked(
 
 
 def test_kserve_s_arguments_stand_above_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The port of HTTP that it appends to the host is not the one that is asked."""
+    """A port that it appends to the host is asked; without one that of the Service."""
     monkeypatch.setenv("TRANSFORMER_BUNDLE", "/mnt/bundle")
     monkeypatch.setenv("TRANSFORMER_VERSION", "7")
     monkeypatch.setenv("TRANSFORMER_PORT", "1")
     settings = settings_of(
-        ["--model_name", "spam-detector", "--predictor_host", "predictor.spam:80", "--http_port", "8080"]
+        ["--model_name", "spam-detector", "--predictor_host", "predictor.spam:8080", "--http_port", "8080"]
     )
     target = target_of(settings)
     assert target is not None
     assert (settings.port, target.version, target.bundle) == (8080, "7", Path("/mnt/bundle"))
-    assert target.triton_grpc == "predictor.spam:9000"
+    assert target.triton_http == "predictor.spam:8080"
+    plain = target_of(settings_of(["--predictor_host", "predictor.spam"]))
+    assert plain is not None
+    assert plain.triton_http == "predictor.spam:80"
 
 
 @pytest.mark.parametrize(
