@@ -23,7 +23,7 @@ IDLE = str(Path(__file__).with_name("idle.py"))
 def alive(pid: int) -> bool:
     """Tells whether a process runs; one that nobody has waited for does not."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
