@@ -15,7 +15,6 @@ from monitoring.drift.measure import measure
 from monitoring.drift.reference import Reference, bundle_of, reference_of
 from monitoring.drift.report import page
 from monitoring.drift.result import DriftResult, Verdict
-from monitoring.drift.served import answering
 from monitoring.drift.verdicts import Strictness
 from monitoring.drift.windows import Asked, choose
 from monitoring.durations import duration
@@ -25,6 +24,7 @@ from monitoring.performance.result import LivePerformance
 from monitoring.settings import MonitoringSettings
 from records.engine import Records
 from records.repositories.prediction_windows import Served
+from records.repositories.served_versions import answering
 
 SINCE_LAST: Final = Asked()
 

@@ -10,7 +10,7 @@ from monitoring.drift import series
 from monitoring.drift.result import Document
 from monitoring.errors import NothingServed
 from records.engine import Records
-from records.repositories import metrics
+from records.repositories import metrics, served_versions
 from records.repositories.prediction_windows import Served
 from records.tables import DatasetMetric
 
@@ -43,7 +43,9 @@ async def latest(
     async with records.reading() as session:
         found = [
             verdict
-            for served in await series.served(session, model=model, environment=environment)
+            for served in await served_versions.measured(
+                session, series.RUN, model=model, environment=environment
+            )
             for verdict in await _of(session, served)
         ]
     if not found:

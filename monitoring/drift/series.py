@@ -13,15 +13,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from contracts.environments import Environment
 from monitoring.drift.result import DriftResult, FamilyDrift, Verdict
 from records.repositories import metrics
 from records.repositories.metrics import Measurement
 from records.repositories.prediction_windows import Period, Served
-from records.tables import DatasetMetric
 
 RUN: Final = "drift_run"
 VERDICT: Final = "drift"
@@ -55,21 +52,6 @@ async def since(session: AsyncSession, result: DriftResult, family: FamilyDrift)
             break
         start = min(start, row.window_start)
     return start
-
-
-async def served(
-    session: AsyncSession, *, model: str | None = None, environment: Environment | None = None
-) -> list[Served]:
-    """Returns for each model and environment the version that was measured last."""
-    table = DatasetMetric
-    query = select(table.model_name, table.source, table.dataset).where(table.metric == RUN)
-    if model is not None:
-        query = query.where(table.model_name == model)
-    if environment is not None:
-        query = query.where(table.source == environment.value)
-    rows = (await session.execute(query.order_by(table.window_end, table.id))).all()
-    last = {(name, source): version for name, source, version in rows}
-    return [Served(name, Environment(source), version) for (name, source), version in sorted(last.items())]
 
 
 def _measurements(result: DriftResult) -> Iterator[Measurement]:

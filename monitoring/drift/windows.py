@@ -4,15 +4,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from monitoring.drift import series
-from monitoring.drift.served import AFTER, count
 from monitoring.errors import TooFewRows, WindowMeasured
 from monitoring.settings import MonitoringSettings
 from records.engine import Records
 from records.repositories import prediction_windows
 from records.repositories.prediction_windows import Period, Served, Window
+from records.repositories.served_versions import count
 
 PERIOD: Final = "period"
 ROWS: Final = "rows"
+_JUST: Final = timedelta(microseconds=1)
+"""The step from an instant to just behind it: a window does not hold its own end."""
 
 
 class Asked(NamedTuple):
@@ -55,7 +57,7 @@ async def choose(
         if asked.rows is not None:
             window = await prediction_windows.window(session, served, limit=asked.rows)
             _require(len(window), max(asked.rows, settings.drift_min_rows), served, asked)
-            period = Period(_instant(window, 0), _instant(window, -1) + AFTER)
+            period = Period(_instant(window, 0), _instant(window, -1) + _JUST)
             _require_new(period, before, served)
             return Chosen(period, window, 0)
         since = now - (asked.length or longest)

@@ -84,7 +84,7 @@ def _number(feature: Any, label: NDArray[np.int64], random: np.random.Generator)
         values = np.where(random.random(rows) < 0.4, feature.default, random.beta(2, 3 + label, rows))
     else:
         values = np.round(random.lognormal(1 + 0.5 * label, 1, rows) * (random.random(rows) < 0.7))
-    return np.clip(values, feature.low, feature.high).astype(np.float32)
+    return np.asarray(np.clip(values, feature.low, feature.high), dtype=np.float32)
 
 
 def _scores(classes: tuple[str, ...], scores: NDArray[np.float64]) -> dict[str, Any]:

@@ -30,7 +30,8 @@ def traffic(home: Home, reference: Reference, rows: int, *, drift: bool = False)
     """Records predictions of the last hour."""
 
     def changed(matrix: np.ndarray) -> np.ndarray:
-        return matrix + np.where(np.arange(len(matrix)) % 2, 3.0, 0.0)[:, None] * drift
+        every_second = np.where(np.arange(len(matrix)) % 2, 3.0 * drift, 0.0)
+        return np.asarray(matrix + every_second[:, None])
 
     async def write() -> None:
         memory = connect(home.records)

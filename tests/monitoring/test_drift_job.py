@@ -214,6 +214,7 @@ async def test_only_the_latest_rows_of_a_huge_window_are_looked_at(
     assert "100 earlier predictions" in result.not_measured[-1]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*")
 async def test_a_version_whose_bundle_nobody_has_does_not_stop_the_others(
     records: Records,
     home: Home,

@@ -1,6 +1,6 @@
-"""Which model versions answered, according to the records."""
+"""Which model versions answered, and which were measured last."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import func, select
@@ -9,10 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from contracts.environments import Environment
 from records.columns import UtcDateTime
 from records.repositories.prediction_windows import Period, Served
-from records.tables import PredictionLog
-
-AFTER = timedelta(microseconds=1)
-"""The step from an instant to just behind it: a window does not hold its own end."""
+from records.tables import DatasetMetric, PredictionLog
 
 
 class Answers(NamedTuple):
@@ -75,3 +72,18 @@ async def count(session: AsyncSession, served: Served, period: Period) -> int:
     if period.until is not None:
         query = query.where(log.created_at < period.until)
     return await session.scalar(query) or 0
+
+
+async def measured(
+    session: AsyncSession, metric: str, *, model: str | None = None, environment: Environment | None = None
+) -> list[Served]:
+    """Returns for each model and environment the version that `metric` was measured of last."""
+    table = DatasetMetric
+    query = select(table.model_name, table.source, table.dataset).where(table.metric == metric)
+    if model is not None:
+        query = query.where(table.model_name == model)
+    if environment is not None:
+        query = query.where(table.source == environment.value)
+    rows = (await session.execute(query.order_by(table.window_end, table.id))).all()
+    last = {(name, source): version for name, source, version in rows}
+    return [Served(name, Environment(source), version) for (name, source), version in sorted(last.items())]
