@@ -29,6 +29,7 @@ MEASUREMENTS: Final[dict[str, str]] = {
     "promotion": "serving.promotion.benchmarks:under_load",
     "admission": "gateway.access.benchmarks:admission",
     "recording": "gateway.memory.benchmarks:recording",
+    "drift": "monitoring.drift.benchmarks:verdict",
     "gateway": "cli.comparison.benchmark:gateway",
 }
 
