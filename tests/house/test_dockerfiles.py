@@ -108,6 +108,15 @@ def code_of(file: Path, folder: Path) -> Path:
     return folder
 
 
+FUNCTION_MODULES = (
+    "awslambdaric",
+    "gateway.lambda_handler",
+    "gateway.backends.embedded",
+    "gateway.backends.oip",
+    "feature_repo.online",
+    "feature_repo.store",
+    "xgboost",
+)
 TRANSFORMER_MODULES = ("serving.transformer.server", "serving.transformer.extraction_pool", "serving.scorer",
                        "serving.explanations", "feature_repo.online", "feature_repo.store")  # fmt: skip
 
@@ -121,6 +130,17 @@ def test_the_transformer_runs_on_the_packages_of_its_lock(tmp_path: Path) -> Non
     assert "serving.transformer.app" in seen["ours"]
     packages = {name.partition(".")[0] for name in seen["ours"]}
     assert packages == {"contracts", "kit", "feature_repo", "serving"}
+    assert seen["hidden"] == []
+
+
+def test_the_function_runs_on_the_packages_of_its_lock(tmp_path: Path) -> None:
+    """The gateway with what it answers by itself; no Triton client of serving, no registry."""
+    code = code_of(ROOT / "docker/lambda.Dockerfile", tmp_path / "code")
+    answer = imported(code, "lambda", *FUNCTION_MODULES)
+    assert answer.returncode == 0, answer.stderr
+    seen: Any = json.loads(answer.stdout.splitlines()[-1])
+    packages = {name.partition(".")[0] for name in seen["ours"]}
+    assert packages == {"contracts", "kit", "records", "feature_repo", "serving", "gateway"}
     assert seen["hidden"] == []
 
 

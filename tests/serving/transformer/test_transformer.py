@@ -20,6 +20,7 @@ import tritonclient.http as tritonhttp
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from contracts.environments import Environment
 from contracts.explanations import Explanation
 from contracts.facts import Facts
 from feature_repo.events import message_event, subject_sha256
@@ -29,6 +30,10 @@ from feature_repo.push import push
 from feature_repo.redis_server import _binary
 from feature_repo.settings import FeatureRepoSettings
 from feature_repo.store import apply, open_store
+from gateway.asked import Asked, Caller
+from gateway.backends.embedded import EmbeddedBackend
+from gateway.measures import Measures
+from gateway.settings import GatewaySettings
 from kit.bundle import Bundle
 from kit.home import Home
 from kit.onnx_function import OnnxFunction
@@ -230,6 +235,38 @@ def test_facts_to_remember_come_on_request(served: TransformerProcess, mails_1: 
     )
     assert (new.sender, new.defaulted_features) == ("new@else.example", 8)
     assert (empty.sender, empty.subject_sha256, empty.defaulted_features) == ("", None, 8)
+
+
+async def test_the_gateway_alone_answers_the_same_to_the_last_bit(
+    served: TransformerProcess, home: Path, mails_1: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the same bundle and the same store of senders: every output, of ordinary and of hostile messages."""
+    monkeypatch.setenv("SLUICE_HOME", str(home))
+    bundles = {Environment.STAGING: mails_1.folder}
+    settings = GatewaySettings.load(backend="embedded", bundles=bundles, embedded_senders=True)
+    alone = EmbeddedBackend(settings, Home(home), Measures())
+    await alone.start()
+    try:
+        async with asyncio.timeout(120):
+            while alone.degraded is not None:  # noqa: ASYNC110 - the store is being opened
+                await asyncio.sleep(0.05)
+        messages = [MAIL, *ordinary(30), *hostile()[:14]]
+        names = ("probability", "label", "verdict", "numeric", "text_statistics", "facts")
+        wanted = outputs(await asyncio.to_thread(served.infer, messages, *names))
+        raw = b"".join(len(message).to_bytes(4, "little") + message for message in messages)
+        about = {"binary_data_size": len(raw), "content_type": "message/rfc822"}
+        tensor = {"name": "email", "datatype": "BYTES", "shape": [len(messages)], "parameters": about}
+        head = json.dumps({"inputs": [tensor], "outputs": [{"name": name} for name in names]}).encode()
+        caller = Caller("k", "a caller", frozenset(Environment))
+        deadline = asyncio.get_running_loop().time() + 60
+        asked = Asked("r", Environment.STAGING, MODEL, caller, deadline, "")
+        length = {"inference-header-content-length": str(len(head))}
+        answer = await alone.passed(asked, "POST", ("models", MODEL, "infer"), length, head + raw)
+        found = {output["name"]: output["data"] for output in json.loads(answer.body)["outputs"]}
+        assert found == wanted
+        assert {Facts.model_validate_json(text).defaulted_features for text in found["facts"]} == {0, 8}
+    finally:
+        await alone.close()
 
 
 def test_an_explanation_adds_up_to_its_probability(served: TransformerProcess) -> None:
