@@ -1,16 +1,18 @@
 """While a model moves to and fro, every request is answered, by a version that was current."""
 
 import asyncio
-import json
 from pathlib import Path
 
 import pytest
 
+from contracts.environments import HEADER as ENVIRONMENT
 from contracts.environments import Environment
+from contracts.gateway import PREDICT
+from contracts.headers import API_KEY
 from kit.bundle import Bundle
 from serving import load
 from serving.load import Answer
-from serving.local import routing
+from serving.local.door import door, unanswered
 from serving.local.stack import Stack
 from serving.promotion import Request, opened, promote
 from serving.promotion.ledger import history
@@ -28,7 +30,7 @@ STAGING = Environment.STAGING
 LETTERS = (
     "From: Ann <ann@example.org>\nSubject: Lunch\n\nThe meeting is at noon.",
     "From: win@prize.example\nSubject: YOU WON!!!\n\nClaim your free prize, click now.",
-    "",
+    "no header at all",
 )
 
 
@@ -51,7 +53,7 @@ def test_an_answer_is_foreign_if_its_version_was_current_at_no_moment_of_it() ->
 def test_nothing_is_lost_while_a_model_is_promoted_and_rolled_back(
     mails_1: Bundle, mails_2: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A real Triton, a real transformer, clients that ask all the time, and a process that moves."""
+    """A real Triton, transformer and gateway, clients that ask all the time, and a process that moves."""
     home = made_home(tmp_path / "home", [mails_1, mails_2])
     monkeypatch.setenv("SLUICE_HOME", str(home.root))
     monkeypatch.setenv("SERVING_DRAIN_SECONDS", "0.2")
@@ -60,14 +62,15 @@ def test_nothing_is_lost_while_a_model_is_promoted_and_rolled_back(
     try:
         stack.triton(STAGING)
         promote(opened(home), MODEL, STAGING, "1", Request(actor="ada", reason="The first one."))
-        route = routing.read(home, STAGING, MODEL)
-        assert route is not None
-        host = route.url.removeprefix("http://")
-        bodies = [
-            json.dumps({"inputs": [{"name": "email", "datatype": "BYTES", "shape": [1], "data": [letter]}]})
-            for letter in LETTERS
-        ]
-        requests = [load.post(host, f"/v2/models/{MODEL}/infer", body.encode()) for body in bodies]
+        stack.begin_gateway()
+        stack.gateway()
+        at = door(home)
+        assert at is not None
+        assert at.key is not None
+        assert unanswered(at.url, [STAGING], 60) == []
+        host = at.url.removeprefix("http://")
+        heads = {API_KEY: at.key, ENVIRONMENT: STAGING.value, "Content-Type": "message/rfc822"}
+        requests = [load.post(host, PREDICT, letter.encode(), heads) for letter in LETTERS]
         plan = Plan(home.root, MODEL, STAGING, "2", rounds=1, seconds=2)
         seen = asyncio.run(watched(host, requests, plan, rate=50))
     finally:
