@@ -30,6 +30,7 @@ from gateway.layers.problems import Problems
 from gateway.measures import Measures
 from gateway.memory.memory import Memory
 from gateway.parts import Parts
+from gateway.remembering import Remembering
 from gateway.routes import all_routes
 from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow
@@ -165,6 +166,7 @@ def application(  # noqa: PLR0913 - each is a part
             shadow=shadow,
             entry=Entry(settings, access, turns),
             bodies=Bodies(settings),
+            remembering=Remembering(memory, measures),
         ),
         log or AccessLog(),
     )

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import typer
 
-gateway = typer.Typer(no_args_is_help=True, help="Run the gateway, and print what it offers.")
+gateway = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the gateway, and print what it offers.")
 
 
 @gateway.command()
 def serve() -> None:
-    """Runs the gateway in this terminal until it is told to end (Ctrl+C).
+    """Run the gateway in this terminal until it is told to end (Ctrl+C).
 
     It is set by variables (`GATEWAY_…`, docs/reference/settings.md). On this machine `sluice up` runs it
     beside everything else.
@@ -23,7 +23,7 @@ def serve() -> None:
 def openapi(
     output: Path | None = typer.Option(None, help="Write it to this file instead of standard output."),
 ) -> None:
-    """Prints the OpenAPI document of the gateway, whatever this machine's settings are."""
+    """Print the OpenAPI document of the gateway, whatever this machine's settings are."""
     from gateway.documentation.document import rendered
     from kit.files import write_text
 

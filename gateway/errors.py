@@ -21,7 +21,7 @@ Errors::
     OperationalError
     ├── Overloaded              503  more requests at once than are worked on, and the queue is full
     ├── RecordsDown             503  the records are asked for something, and do not answer
-    ├── NotReady                503  (of /health/ready) an environment does not answer
+    ├── NotReady                503  (of /health/ready) no environment answers
     ├── ShuttingDown            503  the gateway is told to stop
     └── UpstreamError           502  (abstract) the model server of the environment
         ├── UpstreamDown        503  cannot be reached, resets, or its circuit breaker is open
@@ -198,7 +198,7 @@ class RecordsDown(_Waiting, OperationalError):
 
 
 class NotReady(_Waiting, OperationalError):
-    """An environment does not answer; `environments` says of each one whether it does."""
+    """No environment answers; `environments` names each one."""
 
     code = "not_ready"
     title = "Not ready"

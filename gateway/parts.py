@@ -9,6 +9,7 @@ from gateway.bodies import Bodies
 from gateway.entry import Entry
 from gateway.measures import Measures
 from gateway.memory.memory import Memory
+from gateway.remembering import Remembering
 from gateway.settings import GatewaySettings
 from gateway.shadow import Shadow
 
@@ -26,3 +27,4 @@ class Parts:
     shadow: Shadow
     entry: Entry
     bodies: Bodies
+    remembering: Remembering

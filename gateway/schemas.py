@@ -169,7 +169,7 @@ class Live(_Document):
 
 
 class Ready(_Document):
-    """Every environment answers."""
+    """An environment answers at least."""
 
     status: Literal["ready", "degraded"]
     environments: dict[str, bool]

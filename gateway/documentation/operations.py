@@ -138,7 +138,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         summary="Tell that the process runs", tag="Health", errors=_FREE, answer=schemas.Live, key=False
     ),
     "ready": Operation(
-        summary="Tell whether every environment answers",
+        summary="Tell which environments answer",
         tag="Health",
         errors=(*_FREE, errors.NotReady),
         answer=schemas.Ready,

@@ -64,7 +64,9 @@ def _known(exc: Exception) -> SluiceError:
             return PathUnknown("There is no such path here.", next_step="See /docs for those there are.")
         if exc.status_code == _METHOD_NOT_ALLOWED:
             return MethodRefused(
-                "This path is asked in another way.", allowed=_allowed((exc.headers or {}).get("Allow", ""))
+                "This path is asked in another way.",
+                allowed=(allowed := _allowed((exc.headers or {}).get("Allow", ""))),
+                next_step=f"Use {allowed}.",
             )
         return RequestInvalid("The request makes no sense to the gateway.")
     return Bug(f"Not foreseen: {type(exc).__name__}.")

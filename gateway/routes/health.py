@@ -32,11 +32,11 @@ class Health:
         return document({"status": "live"})
 
     async def ready(self, _request: Request, _passage: Passage) -> Document:
-        """Tells whether every environment answers, as it was last seen.
+        """Tells which environments answer, as they were last seen; one that does not takes no other one along.
 
         Raises:
             ShuttingDown: the gateway was told to stop.
-            NotReady: an environment does not answer.
+            NotReady: no environment answers.
         """
         if self._stopping.told:
             raise ShuttingDown("The gateway was told to stop.", next_step="Ask another one.")
@@ -45,18 +45,24 @@ class Health:
             for environment in self._parts.settings.environments
         }
         environments = {environment.value: readiness.ready for environment, readiness in seen.items()}
-        if not all(environments.values()):
-            reasons = " ".join(
-                f"{environment}: {readiness.reason or 'not ready.'}"
-                for environment, readiness in seen.items()
-                if not readiness.ready
+        degraded = [
+            readiness.reason or f"{environment} does not answer."
+            for environment, readiness in seen.items()
+            if not readiness.ready
+        ]
+        if not any(environments.values()):
+            raise NotReady(
+                " ".join(degraded),
+                environments=environments,
+                next_step="See what answers there, and whether a model version was promoted to it.",
             )
-            raise NotReady(reasons, environments=environments)
         memory = self._parts.memory.state()
+        if memory.reason is not None:
+            degraded.append(memory.reason)
         return document(
             {
-                "status": "degraded" if memory.degraded else "ready",
+                "status": "degraded" if degraded or memory.degraded else "ready",
                 "environments": environments,
-                "degraded": [] if memory.reason is None else [memory.reason],
+                "degraded": degraded,
             }
         )

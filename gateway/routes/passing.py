@@ -2,20 +2,18 @@
 
 import re
 import time
-from datetime import UTC, datetime
 from typing import Final
 
 from starlette.requests import Request
 
 from contracts.environments import HEADER as ENVIRONMENT_HEADER
 from contracts.headers import INFERENCE_HEADER_LENGTH
-from gateway.asked import Asked
 from gateway.backends.backend import Answer
 from gateway.errors import PathUnknown
 from gateway.http import Document
-from gateway.memory.answered import Answered
 from gateway.parts import Parts
 from gateway.passage import Passage
+from gateway.remembering import ids_of
 from gateway.routes.lean import LeanRoute
 
 _MODELS: Final = "models"
@@ -74,28 +72,10 @@ class Passing:
             answer = await parts.backend.passed(asked, scope["method"], steps, headers, body)
         passage.version = answer.version
         if answer.rows:
-            self._remember(asked, answer, time.perf_counter() - passage.begun)
+            latency = time.perf_counter() - passage.begun
+            ids = ids_of(asked.request_id, len(answer.rows))
+            parts.remembering.keep(asked, answer.version or "", answer.rows, ids, latency)
         return _document(answer)
-
-    def _remember(self, asked: Asked, answer: Answer, latency: float) -> None:
-        now = datetime.now(UTC)
-        alone = len(answer.rows) == 1
-        for index, row in enumerate(answer.rows):
-            self._parts.memory.record(
-                Answered(
-                    request_id=asked.request_id if alone else f"{asked.request_id}.{index}",
-                    created_at=now,
-                    environment=asked.environment,
-                    model=asked.model,
-                    version=answer.version or "",
-                    facts=row.facts,
-                    numeric=row.numeric,
-                    probability=row.probability,
-                    label=row.label,
-                    latency_seconds=latency,
-                    message_sha256=row.message_sha256,
-                )
-            )
 
 
 def _steps(path: str) -> tuple[str, ...]:

@@ -3,19 +3,16 @@
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
 from contracts import gateway as paths
-from contracts.environments import Environment
 from gateway.asked import Asked
-from gateway.backends.backend import Email, Prediction, Predictions
+from gateway.backends.backend import Email, Prediction, Predictions, Row
 from gateway.emails import MESSAGE, email_in, email_of, kind_of
 from gateway.http import JSON, Document, document
-from gateway.memory.answered import Answered
 from gateway.parts import Parts
 from gateway.passage import Passage
 from gateway.routes.lean import LeanRoute
@@ -33,10 +30,6 @@ class Predicting:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._model = parts.settings.default_model
-        self._defaulted = {
-            environment: parts.measures.defaulted_features.labels(environment.value)
-            for environment in Environment
-        }
 
     def routes(self) -> list[LeanRoute]:
         """Returns the routes."""
@@ -132,27 +125,17 @@ class Predicting:
         latency: float,
     ) -> None:
         """Hands the answers to the records and the question to the shadow; neither waits nor raises."""
-        now = datetime.now(UTC)
-        defaulted = 0
-        for name, email, prediction in zip(ids, emails, predictions.items, strict=True):
-            defaulted += prediction.facts.defaulted_features
-            self._parts.memory.record(
-                Answered(
-                    request_id=name,
-                    created_at=now,
-                    environment=asked.environment,
-                    model=predictions.model,
-                    version=predictions.version,
-                    facts=prediction.facts,
-                    numeric=prediction.numeric,
-                    probability=prediction.probability,
-                    label=prediction.verdict,
-                    latency_seconds=latency,
-                    message_sha256=hashlib.sha256(email.data).hexdigest(),
-                )
+        rows = [
+            Row(
+                prediction.probability,
+                prediction.verdict,
+                prediction.numeric,
+                prediction.facts,
+                hashlib.sha256(email.data).hexdigest(),
             )
-        if defaulted:
-            self._defaulted[asked.environment].inc(defaulted)
+            for email, prediction in zip(emails, predictions.items, strict=True)
+        ]
+        self._parts.remembering.keep(asked, predictions.version, rows, ids, latency)
         self._parts.shadow.mirror(asked, emails, predictions, ids)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from contracts import gateway as paths
 from contracts.environments import Environment
+from contracts.metrics import METRICS
 from gateway.access_log import AccessLog
 from gateway.app import Gateway
 from gateway.routes.lean import LeanRoute
@@ -126,6 +127,15 @@ async def test_requests_are_counted_and_timed(stand: Stand) -> None:
     assert stand.value("sluice_gateway_requests_total", **unknown) == missed + 2
     text = (await stand.client.get("/metrics")).text
     assert 'sluice_gateway_model{environment="production",model="spam-detector",version=' in text
+
+
+async def test_every_metric_of_the_contract_is_told(stand: Stand) -> None:
+    """Dashboards and alert rules are held against those names."""
+    await stand.predict()
+    text = (await stand.client.get("/metrics")).text
+    wanted = [metric.name for metric in METRICS if metric.name.startswith("sluice_gateway_")]
+    assert [name for name in wanted if f"# HELP {name.removesuffix('_total')}" not in text] == []
+    assert stand.value("sluice_gateway_defaulted_features_total", environment="staging") > 0
 
 
 async def test_each_request_is_one_line_of_log(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
