@@ -12,6 +12,7 @@ from contracts.features import MAX_TOKENS, MESSAGE_FEATURES, NUMERIC_FEATURES, S
 from feature_repo.hostile_mail import HOSTILE
 from feature_repo.message import parse
 from feature_repo.message_features import extract
+from feature_repo.sender_numbers import unknown_senders
 from feature_repo.settings import FeatureRepoSettings
 from kit.bundle import Bundle
 from serving.extraction import (
@@ -22,7 +23,6 @@ from serving.extraction import (
     extract_raw,
     extract_structured,
     model_inputs,
-    unknown_senders,
 )
 
 SETTINGS = FeatureRepoSettings.load()
