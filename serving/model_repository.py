@@ -51,8 +51,9 @@ class ModelOptions:
 
     max_batch_size: int = 32
     """Rows of one batch at most. A batch of texts is padded to its longest one, and the memory is kept."""
-    queue_delay_microseconds: int = 100
-    """How long a request waits for company."""
+    queue_delay_microseconds: int = 0
+    """How long a request waits for company: not at all. Those that come while a batch runs go together in the
+    next one anyway; 100 µs cost a lone request 0.3 ms."""
     max_queue_size: int = 1024
     """Requests that may wait; more are refused at once, with UNAVAILABLE."""
     queue_timeout_microseconds: int = 10_000_000

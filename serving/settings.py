@@ -14,7 +14,7 @@ class ServingSettings(Settings):
     max_batch_size: int = Field(default=32, ge=1, le=1024)
     """Rows that a model server runs at once; memory grows with rows times the longest text, and is kept."""
 
-    queue_delay_microseconds: int = Field(default=100, ge=0, le=1_000_000)
+    queue_delay_microseconds: int = Field(default=0, ge=0, le=1_000_000)
     """How long a request waits for others to be run with."""
 
     max_queue_size: int = Field(default=1024, ge=1, le=1_000_000)

@@ -138,6 +138,7 @@ def serve(arguments: Sequence[str]) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         date_header=False,
         backlog=2048,
         timeout_keep_alive=75,
