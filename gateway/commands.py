@@ -4,7 +4,9 @@ from pathlib import Path
 
 import typer
 
-gateway = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the gateway, and print what it offers.")
+gateway = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Run the gateway, and print what it offers."
+)
 
 
 @gateway.command()

@@ -50,7 +50,9 @@ def described(api: FastAPI) -> dict[str, Any]:
     )
     for path, methods in document["paths"].items():
         for method, found in methods.items():
-            methods[method] = _described(found["operationId"], path, found["description"].partition("\n\n")[0])
+            methods[method] = _described(
+                found["operationId"], path, found["description"].partition("\n\n")[0]
+            )
     document["components"] = {
         "headers": ANSWER_HEADERS,
         "parameters": PARAMETERS,

@@ -32,7 +32,7 @@ class Health:
         return document({"status": "live"})
 
     async def ready(self, _request: Request, _passage: Passage) -> Document:
-        """Tells which environments answer, as they were last seen; one that does not takes no other one along.
+        """Tells which environments answer, as last seen; one that does not takes no other along.
 
         Raises:
             ShuttingDown: the gateway was told to stop.
