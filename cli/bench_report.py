@@ -69,7 +69,9 @@ def show(measured: Mapping[str, Report], missing: Mapping[str, SluiceError]) -> 
     rows = [(name, *_cells(figure)) for name, report in measured.items() for figure in report.figures]
     print_table("Measured", ("what", *_FIGURE_COLUMNS), rows)
     for table in (table for report in measured.values() for table in report.tables):
-        print_table(table.title, table.columns, table.rows)
+        shown = [at for at, column in enumerate(table.columns) if column not in table.wordy]
+        rows_shown = [[row[at] for at in shown] for row in table.rows]
+        print_table(table.title, [table.columns[at] for at in shown], rows_shown)
         for note in table.notes:
             say(note)
     for name, error in missing.items():
@@ -81,11 +83,15 @@ def show(measured: Mapping[str, Report], missing: Mapping[str, SluiceError]) -> 
 def write(measured: Mapping[str, Report], missing: Mapping[str, SluiceError], on: Mapping[str, Any]) -> None:
     """Writes what was measured into its marked parts of the documents; the other parts stay.
 
+    A measurement that the page does not know yet gets a part at its end.
+
     Raises:
-        UsageError: a document has no such part.
+        UsageError: the README has no part for the gateway.
     """
     page = PAGE.read_text(encoding="utf-8")
     for name, report in measured.items():
+        if marks(name)[0] not in page:
+            page += f"\n### {name.capitalize()}\n\n{marks(name)[0]}\n{marks(name)[1]}\n"
         page = replaced(page, name, markdown(name, report, missing, on), PAGE)
     write_text(PAGE, page)
     if IN_README in measured:

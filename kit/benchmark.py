@@ -30,6 +30,8 @@ class Table(NamedTuple):
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
+    wordy: Sequence[str] = ()
+    """Columns for a page, that a terminal has no room for."""
 
 
 @dataclass(frozen=True)

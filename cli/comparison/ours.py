@@ -43,9 +43,9 @@ _GATED: Final = "keys, limits and records on"
 
 
 GATEWAY: Final = System(
-    name="Sluice: gateway, transformer, Triton",
+    name="Sluice",
     does=f"e-mail to answer in an environment, senders looked up, Triton; {_GATED}",
-    settings="one process each, Triton with two of the model",
+    settings="gateway, transformer and Triton, one process each, two of the model in Triton",
     path=PREDICT,
     body=lambda email: email,
     probability=lambda answer: float(json.loads(answer)["probability"]),
@@ -55,15 +55,15 @@ GATEWAY: Final = System(
 )
 EMBEDDED: Final = replace(
     GATEWAY,
-    name="Sluice: gateway alone (embedded)",
+    name="Sluice, gateway alone",
     does=f"e-mail to answer in one process, senders unknown; {_GATED}",
-    settings="one process",
+    settings="the embedded backend, one process",
     senders=False,
 )
 TRANSFORMER: Final = replace(
     KSERVE,
-    name="Sluice: transformer, Triton",
-    settings="one process, Triton with two of the model",
+    name="Sluice, no gateway",
+    settings="the same transformer and Triton, asked directly",
     probability=lambda answer: float(
         next(one for one in json.loads(answer)["outputs"] if one["name"] == "probability")["data"][0]
     ),

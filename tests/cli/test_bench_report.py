@@ -21,12 +21,33 @@ REPORT = Report(
 )
 
 
-def test_every_measurement_has_its_part_of_the_page() -> None:
-    """What is measured can be written down, and the page promises nothing else."""
+def test_every_part_of_the_page_belongs_to_a_measurement() -> None:
+    """What was renamed or removed leaves no old figures behind."""
     page = bench_report.PAGE.read_text(encoding="utf-8")
-    assert sorted(re.findall(r"^<!-- bench:([a-z-]+) -->$", page, re.MULTILINE)) == sorted(MEASUREMENTS)
-    for name in MEASUREMENTS:
+    parts = re.findall(r"^<!-- bench:([a-z-]+) -->$", page, re.MULTILINE)
+    assert set(parts) <= set(MEASUREMENTS)
+    assert len(parts) == len(set(parts)) > 0
+    for name in parts:
         assert bench_report.replaced(page, name, "x\n", bench_report.PAGE).count("x\n<!-- /bench:") == 1
+
+
+def test_figures_are_written_into_the_page_and_the_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each into its own part; a measurement that is new gets one at the end of the page."""
+    page, readme = tmp_path / "page.md", tmp_path / "README.md"
+    page.write_text("# Page\n\n<!-- bench:gateway -->\nold\n<!-- /bench:gateway -->\n", encoding="utf-8")
+    readme.write_text("# Readme\n\n<!-- bench:gateway -->\n<!-- /bench:gateway -->\nend\n", encoding="utf-8")
+    monkeypatch.setattr(bench_report, "PAGE", page)
+    monkeypatch.setattr(bench_report, "README", readme)
+    for _ in range(2):
+        bench_report.write({"gateway": REPORT, "brand-new": REPORT}, {}, MACHINE)
+    written = page.read_text(encoding="utf-8")
+    assert "old" not in written
+    assert written.count("| a rate |") == written.count("<!-- bench:") == 2
+    assert "### Brand-new\n\n<!-- bench:brand-new -->\nMeasured by" in written
+    assert readme.read_text(encoding="utf-8").count("| a rate |") == 1
+    assert readme.read_text(encoding="utf-8").endswith("<!-- /bench:gateway -->\nend\n")
 
 
 def test_the_readme_has_a_part_for_the_gateway() -> None:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def until(condition: Callable[[], bool]) -> None:
+    """Waits for a condition."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def written(file: Path) -> Callable[[], bool]:
     """Returns whether a program and its child have told their process ids."""
     return lambda: file.exists() and len(file.read_text(encoding="utf-8").split()) == 2
@@ -45,7 +54,7 @@ def test_a_program_ends_with_its_child_when_the_measurement_fails(tmp_path: Path
         assert cpu_seconds([pid]) > 0
         assert memory_bytes([pid]) > memory_bytes([pids[1]]) > 0
         with held_still(pid):
-            assert {each.status() for each in family(pid)} == {psutil.STATUS_STOPPED}
+            until(lambda: {each.status() for each in family(pid)} == {psutil.STATUS_STOPPED})
             raise RuntimeError("in between")
 
     with (
