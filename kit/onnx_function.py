@@ -38,12 +38,18 @@ class OnnxFunction:
         options.log_severity_level = 3
         return onnxruntime.InferenceSession(self.model, options, providers=["CPUExecutionProvider"])
 
+    @cached_property
+    def _names(self) -> list[str]:
+        return [output.name for output in self.session.get_outputs()]
+
     def __call__(
         self, inputs: Mapping[str, NDArray[Any]], *, batch_rows: int = BATCH_ROWS
     ) -> dict[str, NDArray[Any]]:
         """Returns every output by name, first dimension N, computed in batches."""
-        names = [output.name for output in self.session.get_outputs()]
+        names = self._names
         rows = len(next(iter(inputs.values())))
+        if rows <= batch_rows:
+            return dict(zip(names, self.session.run(names, dict(inputs)), strict=True))
         answers = [
             self.session.run(names, {name: values[at : at + batch_rows] for name, values in inputs.items()})
             for at in range(0, max(rows, 1), batch_rows)
