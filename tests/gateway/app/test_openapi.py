@@ -22,7 +22,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
+from typer.testing import CliRunner
 
+from gateway.commands import gateway as commands
 from gateway.documentation.document import rendered
 from gateway.documentation.operations import OPERATIONS
 from tests.gateway.app.stand import Stand, standing
@@ -34,8 +36,8 @@ CHECKS = [
     response_schema_conformance, unsupported_method,
 ]  # fmt: skip
 CASES = {"predict": 220, "predict_batch": 60, "feedback": 320, "infer": 320, "infer_by_version": 320}
-OTHERS = 50
-"""Requests of each operation: nearly two thousand in all. A batch takes longest to make up."""
+OTHERS = 25
+"""Requests of each operation: one and a half thousand in all. A batch takes longest to make up."""
 HERE = {"model": "spam-detector"}
 Ask = Callable[["Case[Any]"], httpx.Response]
 
@@ -87,6 +89,14 @@ def test_the_committed_document_is_that_of_the_routes() -> None:
     assert {
         found["operationId"] for methods in DOCUMENT["paths"].values() for found in methods.values()
     } == set(OPERATIONS)
+
+
+def test_the_command_writes_the_document(tmp_path: Path) -> None:
+    """To a file, or to standard output."""
+    runner, path = CliRunner(), tmp_path / "openapi.json"
+    assert runner.invoke(commands, ["openapi", "--output", str(path)]).exit_code == 0
+    printed = runner.invoke(commands, ["openapi"])
+    assert path.read_bytes() == COMMITTED.read_bytes() == printed.stdout.encode()
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
