@@ -28,7 +28,7 @@ FLOWERS = ("setosa", "versicolor", "virginica")
 def mail_table(rows: int = ROWS, seed: int = 1) -> pa.Table:
     """Returns a reference of mails: scores that mean what they say, numbers that go with the label."""
     random = np.random.default_rng(seed)
-    score = np.clip(random.beta(0.15, 0.3, rows), 1e-6, 1 - 1e-6)
+    score = np.clip(random.beta(0.06, 0.12, rows), 1e-6, 1 - 1e-6)
     label = (random.random(rows) < score).astype(np.int64)
     columns: dict[str, Any] = {"id": [f"row-{at}" for at in range(rows)], "label": label}
     columns |= {feature.name: _number(feature, label, random) for feature in NUMERIC_FEATURES}

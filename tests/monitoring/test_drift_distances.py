@@ -91,7 +91,16 @@ def test_two_constants_are_equal_and_surprise_nobody() -> None:
 def test_large_samples_are_thinned_to_the_same_answer() -> None:
     """Chance, scaled by its size, is the same for 4,000 rows and for 40,000."""
     random = np.random.default_rng(2)
-    known, asked = sample(random.lognormal(0, 1, 40_000)), sample(random.lognormal(0, 1, 40_000))
-    large = compare(known, asked, deals=300, seed=1)
-    small = compare(known.take(np.arange(4000)), asked.take(np.arange(4000)), deals=300, seed=1)
-    assert np.quantile(large.by_chance, 0.5) == pytest.approx(np.quantile(small.by_chance, 0.5), rel=0.2)
+    known, asked = sample(random.lognormal(0, 1, 40_000)), sample(random.lognormal(0.5, 1, 40_000))
+    large = compare(known, asked, deals=600, seed=1)
+    small = compare(known.take(np.arange(4000)), asked.take(np.arange(4000)), deals=600, seed=1)
+    assert len(large.by_chance) == len(small.by_chance) == 600
+    assert np.quantile(large.by_chance, 0.5) == pytest.approx(np.quantile(small.by_chance, 0.5), rel=0.25)
+
+
+def test_dealing_ends_early_only_where_all_is_quiet() -> None:
+    """A sample against itself needs a tenth of the deals; one that has moved needs them all."""
+    random = np.random.default_rng(3)
+    known = sample(random.lognormal(0, 1, 500))
+    assert len(compare(known, known, deals=2000, seed=1).by_chance) == 200
+    assert len(compare(known, sample(random.lognormal(1, 1, 500)), deals=2000, seed=1).by_chance) == 2000

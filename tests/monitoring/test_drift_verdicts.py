@@ -64,7 +64,7 @@ def test_a_sure_but_trivial_shift_is_no_drift_at_a_hundred_thousand_rows(mails: 
         current = drawn(mails, 100_000, np.random.default_rng(4))
         zeros = np.flatnonzero(current.values[:, at] == 0)
         current.values[zeros[: int(share * len(current))], at] = 1
-        many = drawn(mails, 20_000, np.random.default_rng(5))
+        many = drawn(mails, 10_000, np.random.default_rng(5))
         header = judge(many, current, STRICTNESS)[0]
         assert header.p_value <= STRICTNESS.false_alarms
         verdicts.append(header.verdict)
