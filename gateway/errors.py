@@ -171,7 +171,7 @@ class RateExceeded(_Waiting, CallerError):
     def __init__(
         self, message: str, *, retry_after_seconds: float, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, next_step="Wait as many seconds as Retry-After says.")
         self.retry_after_seconds = retry_after_seconds
         self.headers = headers or {}
 

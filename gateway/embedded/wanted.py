@@ -53,6 +53,7 @@ class Source:
         self._environments = settings.environments
         self._folder = home.serving / FOLDER
         self._read: dict[Path, _Read] = {}
+        self._broken: dict[Path, tuple[int, int, int]] = {}
         self._fixed = (
             {(wanted.environment, wanted.model): wanted for wanted in _configured(settings)}
             if settings.bundles
@@ -60,7 +61,7 @@ class Source:
         )
 
     def wanted(self) -> dict[Key, Wanted]:
-        """Returns what is wanted now. A route that cannot be read changes nothing, and is logged."""
+        """Returns what is wanted now. A route that cannot be read changes nothing, and is logged once."""
         if self._fixed is not None:
             return self._fixed
         found: dict[Key, Wanted] = {}
@@ -80,13 +81,18 @@ class Source:
         try:
             stat = path.stat()
             signature = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-            if former is not None and former.signature == signature:
+            if (former is not None and former.signature == signature) or self._broken.get(path) == signature:
                 return former
             route = Route.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as exc:
+        except OSError as exc:
             log.warning("route_unreadable", path=str(path), reason=type(exc).__name__)
             return former
+        except ValidationError:
+            self._broken[path] = signature
+            log.warning("route_unreadable", path=str(path), reason="not a route")
+            return former
         if (route.environment, route.model) != (environment, path.stem):
+            self._broken[path] = signature
             log.warning("route_unreadable", path=str(path), reason="of another model or environment")
             return former
         wanted = Wanted(

@@ -22,6 +22,7 @@ from records.repositories.feedback import NewFeedback, Outcome
 from records.tables import PredictionLog
 from records.tables.registry import REQUEST_ID_LENGTH, VERSION_LENGTH
 
+_ASK: Final = "Ask for a key with this scope."
 CATCH_UP_SECONDS: Final = 0.5
 """Longest wait for what this process holds in memory to be written, if an id is not known."""
 
@@ -114,9 +115,11 @@ class Recall:
 
 def _permit(caller: Caller, prediction: PredictionLog) -> None:
     if prediction.environment not in caller.environments:
-        raise ScopeMissing(f"The key is not for predictions of {prediction.environment}.")
+        raise ScopeMissing(
+            f"The key {caller.name} is not for predictions of {prediction.environment}.", next_step=_ASK
+        )
     if caller.models is not None and prediction.model_name not in caller.models:
-        raise ScopeMissing("The key is not for the model of this prediction.")
+        raise ScopeMissing(f"The key {caller.name} is not for the model of this prediction.", next_step=_ASK)
 
 
 def _require(field: str, value: str, longest: int) -> None:

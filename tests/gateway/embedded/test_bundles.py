@@ -2,10 +2,12 @@
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
+from structlog.testing import capture_logs
 
 from contracts.environments import Environment
 from contracts.routes import route_file
@@ -78,11 +80,16 @@ async def test_a_bundle_that_is_refused_changes_nothing(
             {"bundle_digest": mails_1.digest},
             {"bundle": tmp_path / "absent"},
         ):
-            route(home, STAGING, "2", mails_2, **changes)
-            await asyncio.sleep(0.3)  # a look and more; a wrong one would be taken by then
+            with capture_logs() as logs:
+                route(home, STAGING, "2", mails_2, **changes)
+                await until(lambda: _logged(logs, "bundle_refused"))
             assert await version(client) == "1"
-        route_file(home.serving, STAGING, "spam-detector").write_text("{")
-        await asyncio.sleep(0.3)
+        with capture_logs() as logs:
+            route_file(home.serving, STAGING, "spam-detector").write_text("{")
+            await until(lambda: _logged(logs, "route_unreadable"))
+            route(home, PRODUCTION, "1", mails_1)
+            await until(lambda: _logged(logs, "bundle_answers"))  # one look later
+        assert [entry["event"] for entry in logs].count("route_unreadable") == 1
         assert await version(client) == "1"
         route(home, STAGING, "2", mails_2)
         await until(lambda: _is(client, "2"))
@@ -116,6 +123,10 @@ async def test_a_folder_called_by_a_number_is_that_version(
 
 async def _is(client: httpx.AsyncClient, wanted: str) -> bool:
     return await version(client) == wanted
+
+
+async def _logged(logs: Sequence[MutableMapping[str, Any]], event: str) -> bool:
+    return any(entry["event"] == event for entry in logs)
 
 
 async def _status(client: httpx.AsyncClient, wanted: int) -> bool:

@@ -46,6 +46,10 @@ class Scene(Stand):
         found = await self.backend.predict(request, emails)
         self.shadow.mirror(request, emails, found, **how)
 
+    async def settled(self) -> None:
+        """Waits until no copy is under way: a request makes its copies before it returns."""
+        await until(lambda: not self.shadow._tasks)
+
 
 @asynccontextmanager
 async def scene(home: Home, other: Behaviour, **settings: Any) -> AsyncIterator[Scene]:
@@ -121,20 +125,21 @@ async def test_a_share_is_mirrored(home: Home) -> None:
     """Chosen by the request id: some are and some are not, and the same ones each time."""
     async with scene(home, mails(version="2"), shadow_share=0.5, shadow_at_once=1000) as stage:
         await asyncio.gather(*[stage.answered(MAIL, name=f"request-{at}") for at in range(100)])
-        await until(lambda: stage.outcomes("agreed") == len(stage.recorded) > 0)
+        await stage.settled()
         first = {row.request_id for row in stage.recorded}
         assert 20 < len(first) < 80
         await asyncio.gather(*[stage.answered(MAIL, name=f"request-{at}") for at in range(100)])
-        await until(lambda: len(stage.recorded) == 2 * len(first))
+        await stage.settled()
+        assert len(stage.recorded) == stage.outcomes("agreed") == 2 * len(first)
         assert {row.request_id for row in stage.recorded} == first
 
 
 @pytest.mark.parametrize("settings", [{"shadow_environment": None}, {"shadow_share": 0.0}])
 async def test_without_a_shadow_nothing_is_mirrored(home: Home, settings: dict[str, Any]) -> None:
-    """Nor is what the other environment answers."""
+    """Neither without an environment in the settings, nor with a share of nothing."""
     async with scene(home, mails(version="2"), **settings) as stage:
         await stage.answered(MAIL)
-        await asyncio.sleep(0)
+        await stage.settled()
         assert not stage.other.requests
 
 
@@ -142,6 +147,6 @@ async def test_the_other_environment_is_not_mirrored_back(home: Home) -> None:
     """Only requests of the environment in the settings are."""
     async with scene(home, mails(version="2")) as stage:
         await stage.answered(MAIL, environment=PRODUCTION)
-        await stage.shadow.close()
+        await stage.settled()
         assert len(stage.other.requests) == 1
         assert not stage.recorded
