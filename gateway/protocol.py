@@ -11,14 +11,15 @@ from gateway.http import PROBLEM
 from kit.errors import problem
 
 MAX_HEAD_BYTES: Final = 64 << 10
-MAX_UNREAD_BYTES: Final = 64 << 20
-"""Of a body that goes on after its request was answered (413, say); beyond it the connection ends."""
-HEAD_SECONDS: Final = 20.0
-"""From the first byte of a head to its last."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection; a head that does not end, or a body that nobody reads, is its end."""
+
+    max_unread_bytes = 64 << 20
+    """Of a body that goes on after its request was answered (413, say)."""
+    head_seconds = 20.0
+    """From the first byte of a head to its last."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -30,7 +31,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Takes what came."""
         if self._in_head and self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+            self._head_timer = self.loop.call_later(self.head_seconds, self._head_is_late)
         answered = self._messages
         super().data_received(data)
         # What a whole request came with is no part of the next one's head.
@@ -54,7 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Takes a piece of a body; what comes after the answer is thrown away, to an end."""
         if self.cycle.response_complete:
             self._unread_bytes += len(body)
-            if self._unread_bytes > MAX_UNREAD_BYTES:
+            if self._unread_bytes > self.max_unread_bytes:
                 self.transport.abort()
         super().on_body(body)
 
