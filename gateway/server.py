@@ -24,6 +24,7 @@ from gateway.protocol import BoundedProtocol
 from gateway.settings import GatewaySettings
 from kit import logs
 from kit.home import Home, HomeSettings
+from kit.settings import SettingsError
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ def serve() -> None:
     """Serves until the process is told to end.
 
     Raises:
-        SettingsError: a setting is missing or wrong.
+        SettingsError: a setting is missing or wrong, or the port is taken.
         SystemExit: the gateway could not be started; the log holds the reason.
     """
     machine = HomeSettings.load()
@@ -44,8 +45,9 @@ def serve() -> None:
     log_stream = None if sys.stderr.isatty() else sys.stderr
     gateway = assembled(settings, Home(machine.home), AccessLog(log_stream))
     server = Server(gateway)
-    server.run()
-    if not server.started:
+    try:
+        server.run()
+    except SystemExit:  # with a code of uvicorn's own, which means something else here
         sys.exit(1)
 
 
@@ -94,8 +96,21 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Opens the parts, then listens."""
-        await super().startup(sockets)
+        """Opens the parts, then listens.
+
+        Raises:
+            SettingsError: it cannot listen there.
+            SystemExit: a part could not be opened.
+        """
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            if self.lifespan.should_exit:
+                raise
+            raise SettingsError(
+                f"The gateway cannot listen on port {self._settings.port} of {self._settings.host}.",
+                next_step="The log says why. Set GATEWAY_PORT to one that is free, or to 0 for any.",
+            ) from None
         # What was imported and opened stays: the collector need not walk through it again and again.
         gc.collect()
         gc.freeze()

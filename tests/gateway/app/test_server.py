@@ -111,9 +111,9 @@ def running(root: Path, **values: str) -> Iterator[Process]:
         started.wait()
 
 
-def started_and_ended(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+def started_and_ended(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Returns what came of a gateway that does not start."""
-    command = (sys.executable, "-m", "gateway")
+    command = (sys.executable, "-m", "gateway", *arguments)
     return subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS, env=environment
     )
@@ -241,8 +241,27 @@ def test_settings_that_make_no_sense_end_it_with_a_sentence(
 
 
 def test_a_port_that_is_taken_ends_it(root: Path) -> None:
-    """With the reason in the log."""
+    """With the reason in the log, and what to do; 3 would mean that a gate refused it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = started_and_ended(variables(root, port=str(taken.getsockname()[1])))
-    assert done.returncode != 0
+    assert done.returncode == 1
     assert "address already in use" in done.stderr.lower()
+    assert "GATEWAY_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_arguments_are_refused() -> None:
+    """Nobody who asks for help has a gateway started instead."""
+    done = started_and_ended(dict(os.environ), "--help")
+    assert done.returncode == 1
+    assert "takes no arguments" in done.stderr
+
+
+def test_a_part_that_cannot_be_opened_ends_it(root: Path, tmp_path: Path) -> None:
+    """With the reason in the log."""
+    broken = tmp_path / "keys.json"
+    broken.write_text("{")
+    done = started_and_ended(variables(root, keys_file=str(broken)))
+    assert done.returncode == 1
+    assert str(broken) in done.stderr
+    assert "Traceback" not in done.stderr
