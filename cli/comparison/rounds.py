@@ -16,8 +16,8 @@ from serving.load import Answer
 CONNECTIONS: Final = (1, 16, 64)
 OPEN_RATE: Final = 200
 ROUNDS: Final = 3
-SECONDS: Final = 2.0
-OPEN_SECONDS: Final = 5.0
+SECONDS: Final = 1.5
+OPEN_SECONDS: Final = 4.0
 _WARM_SECONDS: Final = 0.5
 _TOLERANCE: Final = 1e-6
 _OK: Final = 200
