@@ -34,7 +34,7 @@ class MonitoringSettings(Settings):
     drift_false_alarms: float = Field(default=0.01, gt=0, le=0.2)
     """The share of runs that may find drift in any family where there is none."""
 
-    drift_floor: float = Field(default=0.05, ge=0, le=1)
+    drift_floor: float = Field(default=0.08, ge=0, le=1)
     """The least size of a drift: the share of predictions that have changed their place in a feature. A
     smaller one is told and is no drift, however sure it is."""
 

@@ -27,6 +27,8 @@ class Distances(NamedTuple):
     ks: Numbers
     surprise_psi: Numbers
     surprise_ks: Numbers
+    moved: Numbers
+    """The least share of rows that would have to change bins: total variation."""
 
     @property
     def surprise(self) -> Numbers:
@@ -44,6 +46,7 @@ def distances(grid: Grid, reference: Numbers, current: Numbers, ordered: NDArray
     noise = 1 / n + 1 / m
     p = np.add.reduceat(current, grid.bin_start, axis=1)
     q = np.add.reduceat(reference, grid.bin_start, axis=1)
+    moved = np.add.reduceat(np.abs(p / n - q / m), grid.first_bin, axis=1) / 2
     held = (p[0] + q[0]) > 0  # which bins hold anything is the same for each split
     bins = np.add.reduceat(held.astype(np.float64), grid.first_bin)
     each = np.repeat(bins, np.diff(np.append(grid.first_bin, len(grid.bin_start))))
@@ -58,16 +61,8 @@ def distances(grid: Grid, reference: Numbers, current: Numbers, ordered: NDArray
         ks,
         np.where(bins > 1, _surprise_of_chi_square(psi / noise, np.maximum(bins - 1, 1)), 0.0),
         np.maximum(2 * ks**2 / noise - np.log(2), 0.0),
+        moved,
     )
-
-
-def shares_that_moved(grid: Grid, reference: Numbers, current: Numbers) -> Numbers:
-    """Returns for each column [C] the least share of rows that would have to change bins: total variation."""
-    p = np.add.reduceat(current, grid.bin_start)
-    q = np.add.reduceat(reference, grid.bin_start)
-    columns = len(grid.first_cell)
-    apart = np.abs(p * (columns / p.sum()) - q * (columns / q.sum()))
-    return np.asarray(np.add.reduceat(apart, grid.first_bin) / 2)
 
 
 def _surprise_of_chi_square(value: Numbers, degrees: Numbers) -> Numbers:

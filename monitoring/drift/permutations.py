@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monitoring.drift.bins import grid
 from monitoring.drift.columns import Sample
-from monitoring.drift.distances import Numbers, distances, shares_that_moved
+from monitoring.drift.distances import Numbers, distances
 
 _MOST_DEALT: Final = 4000
 """Rows of the smaller sample that are dealt out; beyond that the shape of chance no longer changes with the
@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
     psi: Numbers
     ks: Numbers
     moved: Numbers
-    """[C], the share of rows that would have to change bins."""
+    """[C], the share of rows that would have to change bins, less what chance moves in the mean."""
     surprise: Numbers
     by_chance: Numbers
     """[R, C], the surprise of each deal."""
@@ -63,15 +63,24 @@ def compare(reference: Sample, current: Sample, *, deals: int, seed: int) -> Com
     total = _counted(rows, cut.cells)
     smaller = min(len(known), len(asked))
     by_chance: list[Numbers] = []
+    moved: list[Numbers] = []
     for start in range(0, deals, _BATCH):
         if by_chance and _all_quiet(reference, seen.surprise[0], np.concatenate(by_chance)):
             break
         few = np.stack([_dealt(rows, smaller, cut.cells, random) for _ in range(min(_BATCH, deals - start))])
         rest = total[None, :] - few
         pair = (few, rest) if len(known) == smaller else (rest, few)
-        by_chance.append(distances(cut, *pair, ordered).surprise)
+        dealt = distances(cut, *pair, ordered)
+        by_chance.append(dealt.surprise)
+        moved.append(dealt.moved)
+    # What chance moves falls with the root of the rows, of which fewer were dealt than there are.
+    chance = np.concatenate(moved).mean(axis=0) * np.sqrt(len(rows) / (len(reference) + len(current)))
     return Comparison(
-        seen.psi[0], seen.ks[0], shares_that_moved(cut, m, n), seen.surprise[0], np.concatenate(by_chance)
+        seen.psi[0],
+        seen.ks[0],
+        np.maximum(seen.moved[0] - chance, 0.0),
+        seen.surprise[0],
+        np.concatenate(by_chance),
     )
 
 

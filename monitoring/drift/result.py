@@ -41,7 +41,7 @@ class FeatureDrift(Document):
     ks: float | None
     """None for categories, which have no order."""
     moved: float
-    """The least share of rows that would have to change bins."""
+    """The least share of rows that would have to change bins, less what chance moves in the mean."""
     p_value: float
     """Adjusted for the columns of its family, not for the families."""
     drifted: bool

@@ -20,7 +20,7 @@ class Strictness(NamedTuple):
 
     false_alarms: float = 0.01
     """Share of runs that may find drift where there is none."""
-    floor: float = 0.05
+    floor: float = 0.08
     """Share of predictions that must have moved."""
     deals: int = 2000
 
