@@ -21,6 +21,7 @@ from contracts.tensors import SPAM_DETECTOR
 from kit.errors import UsageError
 from kit.files import write_text
 from serving.peers.detector import BUNDLE
+from serving.runtimes.triton import free_ports
 
 ROOT: Final = Path(__file__).parents[2]
 ENVIRONMENTS: Final = Path(sys.prefix) / "peers"
@@ -126,9 +127,9 @@ def _mlflow(subject: Subject, port: int) -> Program:
 
 
 def _mlserver(subject: Subject, port: int) -> Program:
-    folder = subject.folder / _MODEL
+    folder, others = subject.folder / _MODEL, free_ports()
     settings = {
-        "host": "127.0.0.1", "http_port": port, "grpc_port": port + 1, "metrics_port": port + 2,
+        "host": "127.0.0.1", "http_port": port, "grpc_port": others.grpc, "metrics_port": others.metrics,
         "debug": False, "parallel_workers": 2,
     }  # fmt: skip
     model = {"name": _MODEL, "implementation": "serving.peers.mlserver_runtime.Emails"}
