@@ -18,20 +18,20 @@ CLASSES: Final = {SPAM_DETECTOR: tuple(Label)}
 class Verdict(BaseModel):
     """What one version answered."""
 
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True)
 
     request_id: str
     created_at: datetime
     """When it was answered."""
     environment: Environment
     model: str
-    model_version: str
+    version: str
     verdict: str
     probability: float
     """Of the positive class; of the answered class where there are more than two."""
     threshold: float | None
     """The probability from which the verdict is positive; null where the likeliest class decides."""
-    latency_seconds: float
+    latency_ms: float
 
 
 class Said(BaseModel):
@@ -86,9 +86,9 @@ def verdict(prediction: PredictionLog) -> Verdict:
         created_at=prediction.created_at,
         environment=Environment(prediction.environment),
         model=prediction.model_name,
-        model_version=prediction.model_version,
+        version=prediction.model_version,
         verdict=prediction.label,
         probability=prediction.probability,
         threshold=prediction.threshold,
-        latency_seconds=prediction.latency_seconds,
+        latency_ms=round(prediction.latency_seconds * 1000, 3),
     )

@@ -218,7 +218,7 @@ async def test_an_answer_is_remembered_and_found_again(stand: Stand) -> None:
     kept = await remembered(stand, told["request_id"])
     assert kept["verdict"] == told["verdict"]
     assert kept["probability"] == pytest.approx(told["probability"], abs=1e-6)
-    assert (kept["environment"], kept["model_version"]) == ("production", told["version"])
+    assert (kept["environment"], kept["version"]) == ("production", told["version"])
     assert kept["message_sha256"] == hashlib.sha256(SPAM.encode()).hexdigest()
     assert "winner" not in orjson.dumps(kept).decode()
 

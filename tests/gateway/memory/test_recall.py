@@ -26,7 +26,7 @@ async def test_a_prediction_is_told_at_once_and_never_who_sent_the_message(
         memory.record(answered(1))
         told = await memory.prediction(STAGING, "request-000001")
     assert (told.verdict, told.probability, told.threshold) == ("spam", 0.75, 0.5)
-    assert (told.model, told.model_version, told.environment) == ("spam-detector", "7", Environment.STAGING)
+    assert (told.model, told.version, told.environment) == ("spam-detector", "7", Environment.STAGING)
     assert (told.feedback, told.shadows, told.shadow_of) == (None, (), None)
     assert told.message_sha256 == f"{1:064x}"
     assert "ann" not in told.model_dump_json()
@@ -122,7 +122,7 @@ async def test_mirrored_copies_are_told_to_who_may_read_there(tmp_path: Path, ad
         everything = await memory.prediction(EVERYWHERE, "request-000001")
         part = await memory.prediction(STAGING, "request-000001")
         mirrored = await memory.prediction(PRODUCTION, "request-000001~shadow")
-    assert [(shadow.verdict, shadow.model_version) for shadow in everything.shadows] == [("ham", "8")]
+    assert [(shadow.verdict, shadow.version) for shadow in everything.shadows] == [("ham", "8")]
     assert part.shadows == ()
     assert mirrored.shadow_of == "request-000001"
 
