@@ -4,6 +4,7 @@ MLflow is a real one on SQLite, and the records are SQLite as well.
 """
 
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -55,9 +56,11 @@ class First(Step):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, empty_registry: Path) -> Path:
     """One home for all tests here, because its databases take a while to make; each test has a run."""
-    return tmp_path_factory.mktemp("closing")
+    folder = tmp_path_factory.mktemp("closing")
+    shutil.copy(empty_registry, folder)
+    return folder
 
 
 @pytest.fixture

@@ -49,14 +49,14 @@ def victims() -> Any:
 
 @pytest.fixture(scope="module")
 def serving(
-    tmp_path_factory: pytest.TempPathFactory, flowers_1: Bundle, flowers_2: Bundle
+    tmp_path_factory: pytest.TempPathFactory, flowers_1: Bundle, flowers_2: Bundle, empty_registry: Path
 ) -> Iterator[Tools]:
     """Version 1 serves in staging, by a Triton of this module's own."""
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("home")
         patch.setenv("SLUICE_HOME", str(root))
         patch.setenv("SERVING_DRAIN_SECONDS", "0.1")
-        home = made_home(root, [flowers_1, flowers_2])
+        home = made_home(root, [flowers_1, flowers_2], empty_registry)
         stack = Stack(home, ServingSettings.load())
         stack.start()
         try:
