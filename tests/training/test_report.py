@@ -17,6 +17,8 @@ from training.gate import Decision, Reason
 from training.report.card import Card, escaped_markdown, markdown, page, write
 from training.report.pictures import pictures_of
 
+pytestmark = pytest.mark.xdist_group("report")  # one worker evaluates for all
+
 ALLOWED_TAGS = {
     "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "b", "i", "small", "span", "div",
     "figure", "figcaption", "table", "thead", "tbody", "tr", "th", "td",

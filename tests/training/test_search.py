@@ -1,6 +1,7 @@
 """A search on a real Ray: what it finds, what it shares, what it survives."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -141,21 +142,24 @@ def test_another_search_does_not_go_on_with_these_trials(found: Found, change: d
         )
 
 
-def test_a_line_cut_off_by_a_kill_is_dropped_and_its_trial_run_again(
-    ray_session: None, tmp_path: Path
-) -> None:
+def test_a_line_cut_off_by_a_kill_is_dropped_and_its_trial_run_again(found: Found, tmp_path: Path) -> None:
     """Half a line at the end of the journal costs that trial and no other."""
-    plan = SearchPlan(trials=2, seed=1)
-    made = workload(CentroidEstimator(tmp_path / "marks"))
-    first = search(made, dataset(), split(1), plan, storage=tmp_path / "s", settings=SETTINGS)
+    whole, _, folder = found
+    shutil.copytree(folder / "storage", tmp_path / "s")
     journal = tmp_path / "s" / JOURNAL
     journal.write_text(journal.read_text()[:-10])
-    plan = SearchPlan(trials=2, seed=1, resume=True)
-    again = search(made, dataset(), split(1), plan, storage=tmp_path / "s", settings=SETTINGS)
-    assert again.trials[0] == first.trials[0]
-    assert (again.resumed, len(again.trials)) == (1, 2)
-    assert len(marks(tmp_path, "fit")) == 3
-    assert len([json.loads(line) for line in journal.read_text().splitlines()]) == 3
+    again = search(
+        workload(BoostedEstimator(tmp_path / "marks")),
+        dataset(),
+        split(1),
+        SearchPlan(trials=8, seed=1, resume=True),
+        storage=tmp_path / "s",
+        settings=SETTINGS,
+    )
+    assert again.trials[:7] == whole.trials[:7]
+    assert (again.resumed, len(again.trials)) == (7, 8)
+    assert len(marks(tmp_path, "fit")) == 1
+    assert len([json.loads(line) for line in journal.read_text().splitlines()]) == 9
 
 
 def test_grouped_folds_are_averaged_and_leave_the_validation_rows_alone(
@@ -265,7 +269,7 @@ def test_an_error_of_the_caller_ends_the_search(ray_session: None, tmp_path: Pat
             workload(CentroidEstimator(tmp_path / "marks")),
             dataset(),
             split(1),
-            SearchPlan(trials=6, seed=1),
+            SearchPlan(trials=2, seed=1),
             storage=tmp_path / "s",
             settings=SETTINGS,
             on_trial=unreachable,

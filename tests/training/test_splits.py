@@ -11,6 +11,8 @@ import pytest
 from training.corpus.duplicates import Clusters
 from training.corpus.splits import Split, TooFewMessages, random_split, rows_of, time_split
 
+pytestmark = pytest.mark.xdist_group("clusters")  # one worker finds them
+
 START = datetime(2002, 1, 1, tzinfo=UTC)
 
 
