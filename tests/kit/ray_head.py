@@ -78,7 +78,13 @@ def cluster(nodes: int, *, cpus: int = 1) -> Iterator[Head]:
             _node(
                 folder / "head.log",
                 cpus,
-                *("--head", "--node-ip-address=127.0.0.1", f"--port={port}", f"--temp-dir={folder}/r"),
+                *(
+                    "--head",
+                    "--no-monitor",
+                    "--node-ip-address=127.0.0.1",
+                    f"--port={port}",
+                    f"--temp-dir={folder}/r",
+                ),
                 *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={jobs}"),
                 f"--ray-client-server-port={client}",
             )
@@ -103,6 +109,8 @@ def _node(log: Path, cpus: int, *options: str, start: tuple[str, ...] = _FIRST) 
     command = [
         *(sys.executable, *start, "start", "--block", "--disable-usage-stats"),
         *(f"--num-cpus={cpus}", "--num-gpus=0", "--object-store-memory=100000000"),
+        # Neither an autoscaler nor a copy of the workers' logs is needed; each is a process.
+        "--include-log-monitor=false",
         *(f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}"),
         f"--runtime-env-agent-port={runtime}",
         *options,

@@ -58,7 +58,7 @@ def until(holds: Callable[[], Any], seconds: float = 200) -> Any:
         found = holds()
         if found:
             return found
-        time.sleep(0.5)
+        time.sleep(0.1)
     raise AssertionError("It never held.")
 
 
