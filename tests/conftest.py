@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
     from tests.kit.shared_ray import SharedRay
 
+# The matrices of tests are small, and the workers share the processor: threads of numerical libraries, whose
+# idle ones spin, cost more than they bring. The processes that tests start inherit it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 _CACHE = Path(__file__).resolve().parents[1] / ".cache"
 _WAIT_SECONDS = 600
 

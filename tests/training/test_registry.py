@@ -79,7 +79,7 @@ def mlflow_server(tmp_path: Path, empty_registry: Path, unused_port: int) -> Ite
         "--workers", "1", "--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}",
         "--artifacts-destination", str(tmp_path / "server-artifacts"),
     )  # fmt: skip
-    # Its workers for jobs of its own take two thirds of its start.
+    # Without its workers for jobs of its own, which take as long to start as all the rest.
     variables = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (tmp_path / "server.log").open("wb") as log:
         server = subprocess.Popen(
