@@ -34,17 +34,13 @@ def fitted_alone(folder: Path) -> Fitted:
     )
 
 
-def test_one_worker_of_ray_train_gives_the_very_model_of_the_estimator_though_its_process_is_killed(
+def test_one_worker_of_ray_train_gives_the_very_model_of_the_estimator(
     ray_session: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """SIGKILL costs time: every probability is equal in every bit, and the terminal stays empty.
-
-    A fit by which nobody dies is in tests/kit/test_ray_jobs.py, by two workers.
-    """
-    made = workload(BoostedEstimator(tmp_path / "marks", "dies once"))
+    """Every probability is equal in every bit, and the terminal stays empty."""
+    made = workload(BoostedEstimator(tmp_path / "marks"))
     plan = FitPlan(made.defaults, seed=1)
     featuriser, fitted = fit(made, dataset(), split(1), plan, storage=tmp_path / "s", settings=SETTINGS)
-    assert len(list((tmp_path / "marks").glob("death-*"))) == 1
     matrix = featuriser.matrix(dataset().rows.inputs)
     alone = fitted_alone(tmp_path).probabilities(matrix)
     np.testing.assert_array_equal(fitted.probabilities(matrix), alone)
@@ -61,6 +57,16 @@ def test_an_estimator_without_shards_is_fitted_in_one_task(ray_session: None, tm
     _, fitted = fit(made, dataset(), split(1), plan, storage=tmp_path / "s", settings=SETTINGS)
     assert fitted.rounds == 1
     assert len(list((tmp_path / "marks").glob("fit-*"))) == 1
+
+
+def test_a_killed_process_is_begun_again(ray_session: None, tmp_path: Path) -> None:
+    """SIGKILL of the worker costs time, and the model is the same."""
+    made = workload(BoostedEstimator(tmp_path / "marks", "dies once"))
+    plan = FitPlan(made.defaults, seed=1)
+    featuriser, fitted = fit(made, dataset(), split(1), plan, storage=tmp_path / "s", settings=SETTINGS)
+    assert len(list((tmp_path / "marks").glob("death-*"))) == 1
+    matrix = featuriser.matrix(dataset().rows.inputs)
+    np.testing.assert_array_equal(fitted.probabilities(matrix), fitted_alone(tmp_path).probabilities(matrix))
 
 
 def test_a_process_that_always_dies_is_a_clear_failure(ray_session: None, tmp_path: Path) -> None:
