@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from kit.ray.session import _MANNERS
+
 TOKEN = "a-token-for-tests-that-is-long-enough"
 AUTHENTICATED = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
@@ -23,7 +25,8 @@ WAIT_SECONDS = 180
 
 def authenticate(patch: pytest.MonkeyPatch) -> None:
     """Gives this process the token of the tests; Ray may have been imported without any before."""
-    for name, value in AUTHENTICATED.items():
+    # Ray reads some of them when it is imported, which is here and not in `opened`.
+    for name, value in {**_MANNERS, **AUTHENTICATED}.items():
         patch.setenv(name, value)
     patch.delenv("RAY_ADDRESS", raising=False)
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
