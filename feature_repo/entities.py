@@ -1,6 +1,6 @@
 """Whose history Feast keeps: a sender address, and the domain behind it."""
 
-from feast import Entity, ValueType
+from feature_repo.feast_names import Entity, ValueType
 
 SENDER = Entity(
     name="sender",

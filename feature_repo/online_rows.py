@@ -9,10 +9,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import pandas as pd
-from feast import FeatureView
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 
+from feature_repo.feast_names import EntityKey, FeatureView, Value
 from feature_repo.offline_files import Side
 from feature_repo.sources import TIMESTAMP
 from feature_repo.store import SenderStore, online_store_errors

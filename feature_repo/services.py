@@ -2,9 +2,8 @@
 
 from typing import Final
 
-from feast import FeatureService, FeatureView
-
 from contracts.features import SCHEMA_DIGEST
+from feature_repo.feast_names import FeatureService, FeatureView
 
 SERVICE_NAME: Final = "spam_detector_v1"
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from feast import FileSource
-
+from feature_repo.feast_names import FileSource
 from kit.home import Home
 
 TIMESTAMP: Final = "event_timestamp"

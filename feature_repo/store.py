@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import redis
-from feast import FeatureService, FeatureStore, FeatureView, RepoConfig
 
 from feature_repo.entities import SENDER, SENDER_DOMAIN
+from feature_repo.feast_names import FeatureService, FeatureStore, FeatureView, RepoConfig
 from feature_repo.services import SERVICE_NAME, spam_detector
 from feature_repo.settings import FeatureRepoSettings
 from feature_repo.views import domain_history, sender_history

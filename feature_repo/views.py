@@ -3,11 +3,9 @@
 from datetime import timedelta
 from typing import Final
 
-from feast import FeatureView, Field
-from feast.types import Float64, Int64
-
 from contracts.features import SENDER_FEATURES, Feature
 from feature_repo.entities import SENDER, SENDER_DOMAIN
+from feature_repo.feast_names import FeatureView, Field, Float64, Int64
 from feature_repo.sources import domain_source, sender_source
 from kit.home import Home
 

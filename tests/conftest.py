@@ -1,5 +1,6 @@
 """What every test may ask for: the real corpus, fetched and normalised once by the real code."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,13 @@ import pytest
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from tests.kit.shared_ray import SharedRay
+
+# The matrices of tests are small, and the workers share the processor: threads of numerical libraries, whose
+# idle ones spin, cost more than they bring. The processes that tests start inherit it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _CACHE = Path(__file__).resolve().parents[1] / ".cache"
 _WAIT_SECONDS = 600
@@ -43,6 +51,52 @@ def corpus(corpus_path: Path) -> "pa.Table":
 def raw_messages(corpus: "pa.Table") -> list[tuple[bytes, str]]:
     """Raw bytes and label of each of the 6,046 messages, in the order of `corpus`."""
     return list(zip(corpus["raw"].to_pylist(), corpus["label"].to_pylist(), strict=True))
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run that all workers of pytest-xdist see; hold a lock to write to it."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def empty_registry(shared_folder: Path) -> Path:
+    """The SQLite file of an MLflow that holds nothing: to make one takes a second, and to copy it nothing."""
+    from kit.files import locked
+    from kit.home import Home
+    from records.model_registry import TRACKING_URI, opened
+
+    home = Home(shared_folder / "empty")
+    with locked(shared_folder / "empty.lock", what="Making a registry", timeout_seconds=_WAIT_SECONDS):
+        if not (home.root / "made").exists():
+            with pytest.MonkeyPatch.context() as patch:
+                patch.delenv(TRACKING_URI, raising=False)
+                opened(home)
+            (home.root / "made").touch()
+    return home.root / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def shared_ray(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SharedRay]":
+    """The private Ray of this worker, which runs from the first module that asks for `ray_session`."""
+    from tests.kit.shared_ray import SharedRay
+
+    shared = SharedRay(tmp_path_factory.mktemp("ray") / "ray.log")
+    yield shared
+    shared.end()
+
+
+@pytest.fixture(scope="module")
+def ray_session(shared_ray: "SharedRay") -> None:
+    """A private Ray of two CPUs runs; the next module that asks for it finds the same one."""
+    shared_ray.start()
+
+
+@pytest.fixture(scope="module")
+def no_ray_session(shared_ray: "SharedRay") -> None:
+    """No Ray runs in this process: the tests of the module start their own."""
+    shared_ray.end()
 
 
 @pytest.fixture

@@ -140,6 +140,8 @@ def test_mutated_messages_of_the_corpus_give_sound_features(
     run()
 
 
+# Tracing 6,046 messages for coverage costs as much as reading them, and other tests take the same lines.
+@pytest.mark.no_cover
 def test_every_message_of_the_corpus_gives_sound_features(raw_messages: list[tuple[bytes, str]]) -> None:
     """All 6,046, unbroken."""
     for raw, _ in raw_messages:
@@ -177,6 +179,7 @@ def calls_of(action: Callable[[], object]) -> int:
     return calls
 
 
+@pytest.mark.no_cover  # the calls that are counted are slow enough to trace
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_twice_the_bytes_are_about_twice_the_work(kind: str) -> None:
     """Function calls, counted, of messages made to be slow; `sluice bench` measures what they cost."""

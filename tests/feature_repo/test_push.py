@@ -89,14 +89,14 @@ def test_a_late_message_corrects_the_online_row_behind_which_it_belongs(sender_s
 def test_the_order_of_pushes_does_not_matter(make_store: MakeStore, tmp_path: Path) -> None:
     """Label first, late messages, corrections: both stores end where one push of all would end."""
     now = after(9 * DAY)
-    messages = [mail(f"m{i}", f"s{i % 3}@d{i % 2}", 7000 * i, subject=f"t{i % 4}") for i in range(12)]
-    labels = [verdict(f"m{i}", Label.SPAM if i % 2 else Label.HAM, 8000 * i) for i in range(12)]
+    messages = [mail(f"m{i}", f"s{i % 3}@d{i % 2}", 7000 * i, subject=f"t{i % 4}") for i in range(8)]
+    labels = [verdict(f"m{i}", Label.SPAM if i % 2 else Label.HAM, 8000 * i) for i in range(8)]
     labels += [verdict("m1", Label.HAM, 5 * DAY), verdict("m2", Label.SPAM, 6 * DAY)]
     one = make_store()
     push(one, messages, labels, now=now)
     many = open_store(Home(tmp_path / "many"), FeatureRepoSettings.load())
     apply(many)
-    mixed: list[MessageEvent | LabelEvent] = [*reversed(labels), *messages[6:], *reversed(messages[:6])]
+    mixed: list[MessageEvent | LabelEvent] = [*reversed(labels), *messages[4:], *reversed(messages[:4])]
     for event in mixed:
         is_message = isinstance(event, MessageEvent)
         push(many, [event] if is_message else [], [] if is_message else [event], now=now)  # type: ignore[list-item]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.xdist_group("feast-skew")
 
 
-@pytest.mark.parametrize(("kind", "mail", "asked"), [("sqlite", 1000, 500), ("redis", 160, 40)])
+@pytest.mark.parametrize(("kind", "mail", "asked"), [("sqlite", 400, 100), ("redis", 160, 40)])
 def test_training_and_serving_give_the_same_bits(
     make_store: MakeStore, corpus: "pa.Table", kind: str, mail: int, asked: int
 ) -> None:

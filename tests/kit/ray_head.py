@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from kit.ray.session import _MANNERS
+
 TOKEN = "a-token-for-tests-that-is-long-enough"
 AUTHENTICATED = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
@@ -23,7 +25,8 @@ WAIT_SECONDS = 180
 
 def authenticate(patch: pytest.MonkeyPatch) -> None:
     """Gives this process the token of the tests; Ray may have been imported without any before."""
-    for name, value in AUTHENTICATED.items():
+    # Ray reads some of them when it is imported, which is here and not in `opened`.
+    for name, value in {**_MANNERS, **AUTHENTICATED}.items():
         patch.setenv(name, value)
     patch.delenv("RAY_ADDRESS", raising=False)
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
@@ -78,7 +81,13 @@ def cluster(nodes: int, *, cpus: int = 1) -> Iterator[Head]:
             _node(
                 folder / "head.log",
                 cpus,
-                *("--head", "--node-ip-address=127.0.0.1", f"--port={port}", f"--temp-dir={folder}/r"),
+                *(
+                    "--head",
+                    "--no-monitor",
+                    "--node-ip-address=127.0.0.1",
+                    f"--port={port}",
+                    f"--temp-dir={folder}/r",
+                ),
                 *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={jobs}"),
                 f"--ray-client-server-port={client}",
             )
@@ -103,6 +112,8 @@ def _node(log: Path, cpus: int, *options: str, start: tuple[str, ...] = _FIRST) 
     command = [
         *(sys.executable, *start, "start", "--block", "--disable-usage-stats"),
         *(f"--num-cpus={cpus}", "--num-gpus=0", "--object-store-memory=100000000"),
+        # Neither an autoscaler nor a copy of the workers' logs is needed; each is a process.
+        "--include-log-monitor=false",
         *(f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}"),
         f"--runtime-env-agent-port={runtime}",
         *options,

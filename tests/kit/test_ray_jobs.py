@@ -4,10 +4,10 @@ import functools
 import json
 import os
 import pickle
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -33,45 +33,38 @@ from kit.ray.jobs import (
 from kit.ray.remote_command import RayJobs, RayVariables, document_at_the_end, run_on_head, words_of
 from kit.ray.session import RayUnavailable, opened
 from kit.ray.settings import RayJobsSettings
-from tests.kit.ray_head import LOOPBACK, TOKEN, WAIT_SECONDS, Head, authenticate, cluster, free_ports
+from tests.kit.ray_head import TOKEN, Head, authenticate, cluster, free_ports
 from tests.training.small_workload import BoostedEstimator, dataset, split, workload
 from training.settings import TrainingSettings
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("no_ray_session")]
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 0.01
 """Of AUC and of log loss on the test rows, between one worker and two."""
 
-SEARCH = """
+SEARCH_AND_FIT = """
+import pickle
 import sys
 from pathlib import Path
-from tests.training.small_workload import CentroidEstimator, dataset, split, workload
+from kit.ray.session import opened
+from tests.training.small_workload import BoostedEstimator, CentroidEstimator, dataset, split, workload
+from training.fit import FitPlan, fit
 from training.search import search
 from training.settings import TrainingSettings
 from training.trials import SearchPlan
 
-folder = Path(sys.argv[1])
-result = search(
-    workload(CentroidEstimator(folder / "marks")), dataset(), split(1), SearchPlan(trials=2, seed=1),
-    storage=folder / "storage", settings=TrainingSettings.load(),
-    on_trial=lambda trial, progress: print("trial", progress.ended, "of", progress.total, flush=True),
-)
-print("value", result.value)
-"""
-
-FIT = """
-import pickle
-import sys
-from pathlib import Path
-from tests.training.small_workload import BoostedEstimator, dataset, split, workload
-from training.fit import FitPlan, fit
-from training.settings import TrainingSettings
-
-folder = Path(sys.argv[1])
-made = workload(BoostedEstimator(folder / "marks"))
-plan = FitPlan(made.defaults, seed=1, workers=2)
-model = fit(made, dataset(), split(1), plan, storage=folder / "s", settings=TrainingSettings.load())
+folder, settings = Path(sys.argv[1]), TrainingSettings.load()
+with opened(settings, log=folder / "ray.log"):
+    result = search(
+        workload(CentroidEstimator(folder / "search")), dataset(), split(1), SearchPlan(trials=2, seed=1),
+        storage=folder / "storage", settings=settings,
+        on_trial=lambda trial, progress: print("trial", progress.ended, "of", progress.total, flush=True),
+    )
+    print("value", result.value, flush=True)
+    made = workload(BoostedEstimator(folder / "fit"))
+    plan = FitPlan(made.defaults, seed=1, workers=2)
+    model = fit(made, dataset(), split(1), plan, storage=folder / "storage", settings=settings)
 (folder / "model").write_bytes(pickle.dumps(model))
 """
 
@@ -91,19 +84,40 @@ def jobs_of(head: Head, token: str = TOKEN) -> JobsEndpoint:
     return JobsEndpoint(head.jobs, SecretStr(token))
 
 
-def test_two_workers_on_two_nodes_fit_as_well_as_one(head: Head, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Done:
+    """What a job left that searched and then fitted; one process for both, as each would import the same."""
+
+    job_id: str
+    lines: list[str]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def done(head: Head, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """The command on the head finds the cluster by itself: Ray gives it RAY_ADDRESS."""
+    folder = tmp_path_factory.mktemp("job")
+    lines: list[str] = []
+    command = (sys.executable, "-c", SEARCH_AND_FIT, str(folder))
+    request = JobRequest(command, environment={"PYTHONPATH": str(ROOT)})
+    report = run_job(jobs_of(head), request, on_line=lines.append)
+    return Done(report.job_id, lines, folder)
+
+
+def test_a_job_runs_the_same_search_and_its_lines_arrive(done: Done) -> None:
+    """What it prints is handed over line by line."""
+    assert done.job_id
+    told = [line for line in done.lines if line.startswith(("trial", "value"))]
+    assert told[:2] == ["trial 1 of 2", "trial 2 of 2"]
+    assert told[2].startswith("value 0.9")
+    assert len(list((done.folder / "search").glob("fit-*"))) == 2
+
+
+def test_two_workers_on_two_nodes_fit_as_well_as_one(done: Done, tmp_path: Path) -> None:
     """Each node has one CPU, so each holds half of the rows; the quality is that of one worker."""
-    # In a process of its own: whether Ray takes 127.0.0.1 for what it is, it decides when it is imported.
-    subprocess.run(
-        [sys.executable, "-c", FIT, str(tmp_path)],
-        check=True,
-        cwd=ROOT,
-        timeout=WAIT_SECONDS,
-        env={**os.environ, **LOOPBACK, "RAY_ADDRESS": head.address},
-    )
-    made, whole, parts = workload(BoostedEstimator(tmp_path / "marks")), dataset(), split(1)
-    featuriser, fitted = pickle.loads((tmp_path / "model").read_bytes())  # noqa: S301
-    assert len(list((tmp_path / "marks").glob("fit-*"))) == 2
+    made, whole, parts = workload(BoostedEstimator(tmp_path)), dataset(), split(1)
+    featuriser, fitted = pickle.loads((done.folder / "model").read_bytes())  # noqa: S301
+    assert len(list((done.folder / "fit").glob("fit-*"))) == 2
     test, labels = whole.rows.take(parts.test), whole.rows.labels
     matrix = featuriser.matrix(whole.rows.inputs)
     alone = made.estimator.fit(
@@ -125,18 +139,6 @@ def test_two_workers_on_two_nodes_fit_as_well_as_one(head: Head, tmp_path: Path)
     )
     by_half = half.probabilities(matrix[parts.test])[:, 1].astype(np.float64)
     assert np.abs(by_two - by_one).mean() < np.abs(by_half - by_one).mean() / 5
-
-
-def test_a_job_runs_the_same_search_and_its_lines_arrive(head: Head, tmp_path: Path) -> None:
-    """The command on the head finds the cluster by itself; what it prints is handed over line by line."""
-    lines: list[str] = []
-    request = JobRequest((sys.executable, "-c", SEARCH, str(tmp_path)), environment={"PYTHONPATH": str(ROOT)})
-    report = run_job(jobs_of(head), request, on_line=lines.append)
-    assert report.job_id
-    told = [line for line in lines if line.startswith(("trial", "value"))]
-    assert told[:2] == ["trial 1 of 2", "trial 2 of 2"]
-    assert told[2].startswith("value 0.9")
-    assert len(list((tmp_path / "marks").glob("fit-*"))) == 2
 
 
 def test_a_job_that_fails_is_an_error_with_its_last_lines(head: Head) -> None:

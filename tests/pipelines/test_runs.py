@@ -1,6 +1,7 @@
 """The runs of a machine in the records: begun once, ended once, and never left open."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+def home(tmp_path: Path, empty_registry: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home of its own, with records in SQLite."""
+    shutil.copy(empty_registry, tmp_path)
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
     for name in ("RECORDS_URL", TRACKING_URI):
         monkeypatch.delenv(name, raising=False)

@@ -1,6 +1,5 @@
 """Small bundles for everything that serves, made once for all workers of a run."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +13,9 @@ _WAIT_SECONDS = 300
 
 
 @pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundles(shared_folder: Path) -> Path:
     """The folder of the bundles of this run; the workers of pytest-xdist share it."""
-    own = tmp_path_factory.getbasetemp()
-    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "bundles"
+    return shared_folder / "bundles"
 
 
 def _made_once(folder: Path, make: Callable[[Path, int], Bundle], seed: int) -> Bundle:

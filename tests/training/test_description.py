@@ -20,6 +20,8 @@ from training.corpus.summary import Summary, summarise
 from training.corpus.summary_tables import print_summary
 from training.settings import TrainingSettings
 
+pytestmark = pytest.mark.xdist_group("clusters")  # one worker finds them
+
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> $\\frac{1}{2}$ {{ 7 * 7 }} [red]x[/]"
 HTML_TAGS = re.compile(
     r"html|head|meta|title|style|body|h[12]|p|div|span|b|i|table|thead|tbody|tr|th|td|figure|figcaption"

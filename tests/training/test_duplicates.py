@@ -15,6 +15,8 @@ from training.corpus.duplicates import Clusters, cluster, clusters_of
 from training.corpus.found import Found
 from training.corpus.rows import normalise
 
+pytestmark = pytest.mark.xdist_group("clusters")  # one worker finds them
+
 READING = FeatureRepoSettings()
 """Limits of a message, as they are by default."""
 

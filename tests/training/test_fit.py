@@ -3,15 +3,12 @@
 import errno
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kit.home import Home
-from kit.ray.session import opened
-from tests.kit.ray_head import authenticate
 from tests.training.small_workload import BoostedEstimator, CentroidEstimator, dataset, split, workload
 from training import workloads
 from training.fit import FitFailed, FitPlan, WorkersUnsupported, fit
@@ -23,15 +20,6 @@ from training.workload import Fitted
 pytestmark = pytest.mark.xdist_group("ray")
 
 SETTINGS = TrainingSettings(ray_cpus=2, worker_retries=1)
-
-
-@pytest.fixture(scope="module")
-def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One private Ray for all tests of this module."""
-    with pytest.MonkeyPatch.context() as patch:
-        authenticate(patch)
-        with opened(SETTINGS, log=tmp_path_factory.mktemp("ray") / "ray.log"):
-            yield
 
 
 def fitted_alone(folder: Path) -> Fitted:

@@ -1,6 +1,7 @@
 """The registry on a real MLflow: runs, versions, standings, aliases; nothing unjudged ever serves."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -69,18 +70,25 @@ def silent_port() -> Iterator[int]:
 
 
 @pytest.fixture
-def mlflow_server(tmp_path: Path, unused_port: int) -> Iterator[str]:
-    """A real MLflow server in a process of its own, with its artifacts behind it."""
+def mlflow_server(tmp_path: Path, empty_registry: Path, unused_port: int) -> Iterator[str]:
+    """A real MLflow server in a process of its own, as `sluice up` starts it, with artifacts behind it."""
+    shutil.copy(empty_registry, tmp_path / "server.db")
     address = f"http://127.0.0.1:{unused_port}"
     command = (
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(unused_port),
         "--workers", "1", "--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}",
         "--artifacts-destination", str(tmp_path / "server-artifacts"),
     )  # fmt: skip
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    # Without its workers for jobs of its own, which take as long to start as all the rest.
+    variables = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (tmp_path / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=tmp_path, env=environment, start_new_session=True
+            command,
+            stdout=log,
+            stderr=log,
+            cwd=tmp_path,
+            env={**os.environ, **variables},
+            start_new_session=True,
         )
         try:
             for _ in range(600):

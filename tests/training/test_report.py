@@ -15,7 +15,9 @@ from training.evaluation.evaluation import evaluate
 from training.evaluation.results import Evaluation
 from training.gate import Decision, Reason
 from training.report.card import Card, escaped_markdown, markdown, page, write
-from training.report.pictures import pictures_of
+from training.report.pictures import Pictures, pictures_of
+
+pytestmark = pytest.mark.xdist_group("report")  # one worker evaluates for all
 
 ALLOWED_TAGS = {
     "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "b", "i", "small", "span", "div",
@@ -57,6 +59,18 @@ def three() -> Evaluation:
     return evaluate(work, data, {"C": 1.0}, run_seed=1, settings=SETTINGS).evaluation
 
 
+@pytest.fixture(scope="module")
+def pictures_of_two(two: Evaluation) -> Pictures:
+    """Drawn once: to draw them takes half a second."""
+    return pictures_of(two)
+
+
+@pytest.fixture(scope="module")
+def pictures_of_three(three: Evaluation) -> Pictures:
+    """Drawn once as well."""
+    return pictures_of(three)
+
+
 class _Tags(HTMLParser):
     """Collects tags and headings; what is inside a picture is left to the XML parser."""
 
@@ -91,9 +105,11 @@ def parsed(html: str) -> _Tags:
     return reader
 
 
-def test_page_has_every_section_and_no_tag_that_comes_from_data(two: Evaluation) -> None:
+def test_page_has_every_section_and_no_tag_that_comes_from_data(
+    two: Evaluation, pictures_of_two: Pictures
+) -> None:
     """Titles, feature names, a class name and the gate's sentences hold tags: they are shown as text."""
-    html = page(Card(two, LINEAGE, DECISION), pictures_of(two))
+    html = page(Card(two, LINEAGE, DECISION), pictures_of_two)
     found = parsed(html)
     assert found.tags <= ALLOWED_TAGS | {"svg"}
     assert found.headings == ["Gate:", *SECTIONS]
@@ -103,9 +119,9 @@ def test_page_has_every_section_and_no_tag_that_comes_from_data(two: Evaluation)
     assert "\u202e" not in html
 
 
-def test_page_needs_nothing_else(two: Evaluation) -> None:
+def test_page_needs_nothing_else(two: Evaluation, pictures_of_two: Pictures) -> None:
     """No script, no address that a browser would ask; the policy forbids them as well."""
-    html = page(Card(two), pictures_of(two))
+    html = page(Card(two), pictures_of_two)
     assert not re.search(r"<(script|link|img|iframe|object)\b", html)
     assert not re.search(
         r"""(src|href)\s*=\s*["']?(?!#)[^"'#]*:""", re.sub(r'xmlns(:\w+)?="[^"]*"', "", html)
@@ -114,7 +130,7 @@ def test_page_needs_nothing_else(two: Evaluation) -> None:
 
 
 def test_pictures_are_whole_xml_and_show_hostile_class_names_as_text(
-    two: Evaluation, three: Evaluation
+    three: Evaluation, pictures_of_two: Pictures, pictures_of_three: Pictures
 ) -> None:
     """Four with two classes, three with more; none with a foreign element."""
     hostile = three.model_copy(
@@ -122,27 +138,30 @@ def test_pictures_are_whole_xml_and_show_hostile_class_names_as_text(
             "curves": tuple(each.model_copy(update={"class_name": "<i>&x$a^b$"}) for each in three.curves)
         }
     )
-    assert all(pictures_of(two))
-    for evaluation in (two, three, hostile):
-        for name, svg in pictures_of(evaluation)._asdict().items():
-            if name == "threshold" and evaluation is not two:
+    assert all(pictures_of_two)
+    pictures_of_hostile = pictures_of(hostile)
+    for pictures in (pictures_of_two, pictures_of_three, pictures_of_hostile):
+        for name, svg in pictures._asdict().items():
+            if name == "threshold" and pictures is not pictures_of_two:
                 assert svg == ""
                 continue
             tags = {element.tag.rpartition("}")[2] for element in ET.fromstring(svg).iter()}  # noqa: S314
             assert "script" not in tags
             assert "i" not in tags
-    assert "&lt;i&gt;&amp;x$a^b$" in pictures_of(hostile).roc
+    assert "&lt;i&gt;&amp;x$a^b$" in pictures_of_hostile.roc
 
 
-def test_the_same_evaluation_gives_the_same_card(two: Evaluation) -> None:
+def test_the_same_evaluation_gives_the_same_card(two: Evaluation, pictures_of_two: Pictures) -> None:
     """Every byte: a card can be compared with the last one."""
-    first, second = (page(Card(two), pictures_of(two)) for _ in range(2))
+    first, second = (page(Card(two), pictures) for pictures in (pictures_of_two, pictures_of(two)))
     assert first == second
 
 
-def test_markdown_has_every_section_and_its_tables_hold_together(two: Evaluation) -> None:
+def test_markdown_has_every_section_and_its_tables_hold_together(
+    two: Evaluation, pictures_of_two: Pictures
+) -> None:
     """Rendered by a CommonMark reader with tables: the right headings, even rows, and no tag from data."""
-    text = markdown(Card(two, LINEAGE, DECISION), pictures_of(two))
+    text = markdown(Card(two, LINEAGE, DECISION), pictures_of_two)
     html = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
     found = parsed(html)
     assert found.headings == ["Gate: refused", *SECTIONS[:3], "Calibration", *SECTIONS[3:]]
@@ -181,9 +200,9 @@ def test_hostile_text_stays_text_in_markdown(hostile: str) -> None:
     assert parsed(cell[1]).text == printable(hostile).strip()
 
 
-def test_what_is_missing_is_said(three: Evaluation) -> None:
+def test_what_is_missing_is_said(three: Evaluation, pictures_of_three: Pictures) -> None:
     """No slices, evasions, dates, importance or titles: each with its words, in both forms."""
-    texts = (page(Card(three), pictures_of(three)), markdown(Card(three), pictures_of(three)))
+    texts = tuple(form(Card(three), pictures_of_three) for form in (page, markdown))
     for text in texts:
         for words in (
             "This data has no slices", "No evasion is known", "the data has no dates",
@@ -203,11 +222,13 @@ def test_a_model_without_a_mistake_has_a_card(two: Evaluation) -> None:
     assert "0 of 90 test rows were answered wrongly." in page(Card(spotless), pictures_of(spotless))
 
 
-def test_long_lists_say_that_they_are_cut_and_long_titles_too(two: Evaluation) -> None:
+def test_long_lists_say_that_they_are_cut_and_long_titles_too(
+    two: Evaluation, pictures_of_two: Pictures
+) -> None:
     """Fifty of seventy mistakes, and at most 120 characters of a title."""
     long = two.errors[0].model_copy(update={"title": "x" * 500})
     many = two.model_copy(update={"errors": (long,) * 50, "error_count": 70})
-    html = page(Card(many), pictures_of(many))
+    html = page(Card(many), pictures_of_two)
     assert "70 of 90 test rows were answered wrongly; these are the most confident 50." in html
     assert "x" * 119 + "…" in html
     assert "x" * 120 not in html

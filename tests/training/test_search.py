@@ -1,15 +1,13 @@
 """A search on a real Ray: what it finds, what it shares, what it survives."""
 
 import json
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import pytest
 
 from kit.errors import UsageError
 from kit.files import Locked, locked
-from kit.ray.session import opened
-from tests.kit.ray_head import authenticate
 from tests.training.small_workload import BoostedEstimator, CentroidEstimator, dataset, split, workload
 from training.featurising import Fold
 from training.folds import TooFewRows, folds
@@ -26,17 +24,8 @@ SETTINGS = TrainingSettings(ray_cpus=2, search_grace_rounds=4, search_reduction=
 
 
 @pytest.fixture(scope="module")
-def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """One private Ray for all tests of this module: its start takes most of their time."""
-    with pytest.MonkeyPatch.context() as patch:
-        authenticate(patch)
-        with opened(SETTINGS, log=tmp_path_factory.mktemp("ray") / "ray.log") as cpus:
-            yield cpus
-
-
-@pytest.fixture(scope="module")
 def found(
-    ray_session: int, tmp_path_factory: pytest.TempPathFactory
+    ray_session: None, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[SearchResult, list[tuple[Trial, Progress]], Path]:
     """What eight trials found, what was told on the way, and the folder with marks and journal."""
     folder = tmp_path_factory.mktemp("search")
@@ -153,25 +142,28 @@ def test_another_search_does_not_go_on_with_these_trials(found: Found, change: d
         )
 
 
-def test_a_line_cut_off_by_a_kill_is_dropped_and_its_trial_run_again(
-    ray_session: int, tmp_path: Path
-) -> None:
+def test_a_line_cut_off_by_a_kill_is_dropped_and_its_trial_run_again(found: Found, tmp_path: Path) -> None:
     """Half a line at the end of the journal costs that trial and no other."""
-    plan = SearchPlan(trials=2, seed=1)
-    made = workload(CentroidEstimator(tmp_path / "marks"))
-    first = search(made, dataset(), split(1), plan, storage=tmp_path / "s", settings=SETTINGS)
+    whole, _, folder = found
+    shutil.copytree(folder / "storage", tmp_path / "s")
     journal = tmp_path / "s" / JOURNAL
     journal.write_text(journal.read_text()[:-10])
-    plan = SearchPlan(trials=2, seed=1, resume=True)
-    again = search(made, dataset(), split(1), plan, storage=tmp_path / "s", settings=SETTINGS)
-    assert again.trials[0] == first.trials[0]
-    assert (again.resumed, len(again.trials)) == (1, 2)
-    assert len(marks(tmp_path, "fit")) == 3
-    assert len([json.loads(line) for line in journal.read_text().splitlines()]) == 3
+    again = search(
+        workload(BoostedEstimator(tmp_path / "marks")),
+        dataset(),
+        split(1),
+        SearchPlan(trials=8, seed=1, resume=True),
+        storage=tmp_path / "s",
+        settings=SETTINGS,
+    )
+    assert again.trials[:7] == whole.trials[:7]
+    assert (again.resumed, len(again.trials)) == (7, 8)
+    assert len(marks(tmp_path, "fit")) == 1
+    assert len([json.loads(line) for line in journal.read_text().splitlines()]) == 9
 
 
 def test_grouped_folds_are_averaged_and_leave_the_validation_rows_alone(
-    ray_session: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ray_session: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Three folds make three fits for each trial; the terminal stays empty.
 
@@ -205,7 +197,7 @@ def test_grouped_folds_are_averaged_and_leave_the_validation_rows_alone(
     assert sorted(row for part in parts for row in part.judge) == sorted(split(1).train)
 
 
-def test_a_killed_worker_is_replaced_and_its_trial_run_again(ray_session: int, tmp_path: Path) -> None:
+def test_a_killed_worker_is_replaced_and_its_trial_run_again(ray_session: None, tmp_path: Path) -> None:
     """SIGKILL of a trial's process costs time and no trial."""
     result = search(
         workload(CentroidEstimator(tmp_path / "marks", "dies once")),
@@ -220,7 +212,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_run_again(ray_session: int, t
     assert all(trial.error is None for trial in result.trials)
 
 
-def test_workers_that_always_die_end_the_search_with_a_reason(ray_session: int, tmp_path: Path) -> None:
+def test_workers_that_always_die_end_the_search_with_a_reason(ray_session: None, tmp_path: Path) -> None:
     """No hang: after its retries a trial has failed, and so has a search without another one."""
     with pytest.raises(SearchFailed, match="Its process died 2 times"):
         search(
@@ -234,7 +226,7 @@ def test_workers_that_always_die_end_the_search_with_a_reason(ray_session: int, 
     assert len(marks(tmp_path, "death")) == 2
 
 
-def test_a_search_gives_up_when_its_first_trials_all_fail(ray_session: int, tmp_path: Path) -> None:
+def test_a_search_gives_up_when_its_first_trials_all_fail(ray_session: None, tmp_path: Path) -> None:
     """An estimator that raises is not asked twenty times, and each trial once only."""
     with pytest.raises(SearchFailed, match="ValueError: the trees would not grow") as caught:
         search(
@@ -249,7 +241,7 @@ def test_a_search_gives_up_when_its_first_trials_all_fail(ray_session: int, tmp_
     assert 3 <= len(marks(tmp_path, "fit")) <= 5
 
 
-def test_a_trial_that_fails_does_not_spoil_the_others(ray_session: int, tmp_path: Path) -> None:
+def test_a_trial_that_fails_does_not_spoil_the_others(ray_session: None, tmp_path: Path) -> None:
     """Points at which the estimator raises are failed trials with a sentence."""
     result = search(
         workload(CentroidEstimator(tmp_path / "marks", "raises below 3")),
@@ -266,7 +258,7 @@ def test_a_trial_that_fails_does_not_spoil_the_others(ray_session: int, tmp_path
     assert result.best.parameters["max_depth"] >= 3
 
 
-def test_an_error_of_the_caller_ends_the_search(ray_session: int, tmp_path: Path) -> None:
+def test_an_error_of_the_caller_ends_the_search(ray_session: None, tmp_path: Path) -> None:
     """A tracker that is away is not passed over in silence."""
 
     def unreachable(_trial: Trial, _progress: Progress) -> None:
@@ -277,14 +269,14 @@ def test_an_error_of_the_caller_ends_the_search(ray_session: int, tmp_path: Path
             workload(CentroidEstimator(tmp_path / "marks")),
             dataset(),
             split(1),
-            SearchPlan(trials=6, seed=1),
+            SearchPlan(trials=2, seed=1),
             storage=tmp_path / "s",
             settings=SETTINGS,
             on_trial=unreachable,
         )
 
 
-def test_time_is_up_before_any_trial_is_done(ray_session: int, tmp_path: Path) -> None:
+def test_time_is_up_before_any_trial_is_done(ray_session: None, tmp_path: Path) -> None:
     """A budget too small for one trial is an error that says so."""
     with pytest.raises(SearchFailed, match=r"within 0\.1 seconds"):
         search(

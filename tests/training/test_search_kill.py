@@ -21,7 +21,7 @@ from training.search_journal import JOURNAL
 from training.settings import TrainingSettings
 from training.trials import SearchPlan, TrialStatus
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("no_ray_session")]
 
 WAIT_SECONDS = 400
 ROOT = Path(__file__).parents[2]

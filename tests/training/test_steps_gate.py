@@ -6,6 +6,7 @@ wrong labels. Its recipe is as good as the other's, so that production is the on
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,11 @@ RULE = "no loss against production"
 class Runs:
     """The steps of several runs in one home, whose outputs are folders by name."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, empty_registry: Path) -> None:
         self.root = root
         self.home = Home(root / "home")
+        self.home.root.mkdir()
+        shutil.copy(empty_registry, self.home.root)
         self.tracking: Registry = registry.opened(self.home)
 
     def step(self, step: Step, run: str, **inputs: Path) -> Path:
@@ -125,7 +128,7 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def runs(tmp_path_factory: pytest.TempPathFactory, empty_registry: Path) -> Iterator[Runs]:
     """A home in which a good model is in production."""
     with pytest.MonkeyPatch.context() as patched:
         for name in [name for name in os.environ if name.startswith(("TRAINING_", "MLFLOW_TRACKING"))]:
@@ -135,7 +138,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         patched.setenv("TRAINING_GATE_SEED_MARGIN", "0.9")
         # How fast a row is answered depends on what else this machine does.
         patched.setenv("TRAINING_GATE_MAX_ROW_SECONDS", "1")
-        yield Runs(tmp_path_factory.mktemp("gate"))
+        yield Runs(tmp_path_factory.mktemp("gate"), empty_registry)
 
 
 @pytest.fixture(scope="module")

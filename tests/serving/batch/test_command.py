@@ -1,6 +1,7 @@
 """`sluice batch score`, with a real registry."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,15 @@ def sluice(
     tmp_path: Path,
     flowers_1: Bundle,
     flowers_2: Bundle,
+    empty_registry: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Sluice:
     """Runs the command where version 2 of the flowers is in staging; returns exit code and document."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    shutil.copy(empty_registry, tmp_path / "home")
     register(Home(tmp_path / "home"), [flowers_1, flowers_2], {Environment.STAGING: "2"})
     capsys.readouterr()
 

@@ -1,6 +1,5 @@
 """Many parts, on a real Ray: the same answers, whoever dies or leaves meanwhile."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -8,26 +7,14 @@ import pytest
 
 from kit.bundle import Bundle
 from kit.errors import UsageError
-from kit.ray.session import opened
 from serving.batch.errors import ScoringStopped
 from serving.batch.output import part_name
-from serving.settings import ServingSettings
-from tests.kit.ray_head import authenticate
 from tests.serving.batch.inputs import answers, messages, parquet, scored
 
 pytestmark = pytest.mark.xdist_group("ray")
 
 ROWS = 90
 PART_ROWS = 10
-
-
-@pytest.fixture(scope="module")
-def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One private Ray of two CPUs for all tests of this module."""
-    with pytest.MonkeyPatch.context() as patch:
-        authenticate(patch)
-        with opened(ServingSettings(ray_cpus=2), log=tmp_path_factory.mktemp("ray") / "ray.log"):
-            yield
 
 
 @pytest.fixture(scope="module")

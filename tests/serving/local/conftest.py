@@ -1,6 +1,7 @@
 """Homes with a real registry, and processes that are ended whatever a test does."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,12 +59,15 @@ def register(home: Home, bundles: list[Bundle], aliases: Aliases) -> None:
 
 
 @pytest.fixture(scope="module")
-def homes(tmp_path_factory: pytest.TempPathFactory, plain_settings: None) -> Iterator[Callable[[], Home]]:
-    """Makes homes; whatever runs for them is ended at the end."""
+def homes(
+    tmp_path_factory: pytest.TempPathFactory, plain_settings: None, empty_registry: Path
+) -> Iterator[Callable[[], Home]]:
+    """Makes homes whose registry holds nothing; whatever runs for them is ended at the end."""
     made = []
 
     def make() -> Home:
         made.append(Home(tmp_path_factory.mktemp("home")))
+        shutil.copy(empty_registry, made[-1].root)
         return made[-1]
 
     yield make

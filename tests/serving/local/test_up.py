@@ -59,23 +59,20 @@ def until(holds: Callable[[], Any], seconds: float = 200) -> Any:
         found = holds()
         if found:
             return found
-        time.sleep(0.5)
+        time.sleep(0.1)
     raise AssertionError("It never held.")
 
 
 @pytest.fixture(scope="module")
 def empty(homes: Callable[[], Home]) -> Home:
-    """A home whose registry holds nothing; to make a registry takes longer than to fill it."""
-    home = homes()
-    model_registry.opened(home)
-    return home
+    """A home whose registry holds nothing."""
+    return homes()
 
 
 @pytest.fixture(scope="module")
-def small(homes: Callable[[], Home], empty: Home, flowers_1: Bundle, flowers_2: Bundle) -> Home:
+def small(homes: Callable[[], Home], flowers_1: Bundle, flowers_2: Bundle) -> Home:
     """A home whose one model needs no transformer; nothing runs."""
     home = homes()
-    shutil.copy(empty.root / "mlflow.db", home.root)
     register(home, [flowers_1, flowers_2], {STAGING: "2", PRODUCTION: "1"})
     return home
 

@@ -12,9 +12,11 @@ from tests.serving.promotion.shop import PaperDeployer, copied, made_home
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory, flowers_1: Bundle, flowers_2: Bundle) -> Path:
+def template(
+    tmp_path_factory: pytest.TempPathFactory, flowers_1: Bundle, flowers_2: Bundle, empty_registry: Path
+) -> Path:
     """The home that every test copies: making a registry takes seconds, copying it does not."""
-    return made_home(tmp_path_factory.mktemp("template"), [flowers_1, flowers_2]).root
+    return made_home(tmp_path_factory.mktemp("template"), [flowers_1, flowers_2], empty_registry).root
 
 
 @pytest.fixture

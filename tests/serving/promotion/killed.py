@@ -17,16 +17,19 @@ from serving.promotion.journal import Move, Step
 from tests.serving.promotion.shop import IRIS, PaperDeployer
 
 
-def promote_and_die(root: Path, version: str, step: Step, done: bool, paper: Path | None = None) -> None:
+def promote_and_die(
+    root: Path, version: str, step: Step, done: bool, paper: Path | None = None, *, returns: bool = False
+) -> None:
     """Promotes `version` in staging and is killed when `step` begins, or when it is done.
 
-    With `paper` the deployer is the one on paper there, and its switch fails.
+    With `paper` the deployer is the one on paper there; with `returns` its switch fails.
     """
     os.environ["SLUICE_HOME"] = str(root)
     if paper is None:
         tools = opened(Home(root))
     else:
-        deployer = PaperDeployer(paper, fail={f"switch {version}": SwitchFailed("It does not follow.")})
+        fail: dict[str, Exception] = {f"switch {version}": SwitchFailed("It does not follow.")}
+        deployer = PaperDeployer(paper, fail=fail if returns else {})
         tools = Tools(Home(root), model_registry.opened(Home(root)), deployer)
 
     def told(move: Move, is_done: bool) -> None:

@@ -23,9 +23,9 @@ IRIS = "iris"
 ROWS = 30
 
 
-def made_home(root: Path, bundles: Sequence[Bundle]) -> Home:
+def made_home(root: Path, bundles: Sequence[Bundle], empty_registry: Path) -> Home:
     """Returns a home whose registry holds `bundles` as eligible versions 1, 2, … and one more, refused."""
-    home = Home(root)
+    home = copied(empty_registry.parent, root)
     tracking = opened(home)
     for number, bundle in enumerate(bundles, start=1):
         version = registered(tracking, bundle, root / f"evaluation-{number}", run=f"run-{number}")
@@ -62,7 +62,7 @@ def answers(bundle: Bundle) -> Predictions:
 
 def copied(template: Path, root: Path) -> Home:
     """Returns a home of its own with the registry of `template`."""
-    root.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
     shutil.copy(template / "mlflow.db", root / "mlflow.db")
     return Home(root)
 

@@ -1,4 +1,7 @@
-"""Killed at any step, a promotion is ended by the next command: with real processes and a real Triton."""
+"""Killed at any step, a promotion is ended by the next command: with real processes and a real Triton.
+
+Triton is real where a step changes what it serves; the kills in between are of real processes too, on paper.
+"""
 
 import multiprocessing
 import signal
@@ -37,6 +40,12 @@ FINISHED = [
     (Step.SWITCH, True),
     *((step, done) for step in (Step.RECORD, Step.POINT, Step.RETIRE) for done in (False, True)),
 ]
+AT_TRITON = [
+    (Step.PREPARE, True),  # both versions are loaded
+    (Step.SWITCH, True),  # and the other one answers
+    (Step.RETIRE, True),  # alone
+]
+"""The kills after which Triton, or who answers, is not as it was."""
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +58,14 @@ def victims() -> Any:
 
 @pytest.fixture(scope="module")
 def serving(
-    tmp_path_factory: pytest.TempPathFactory, flowers_1: Bundle, flowers_2: Bundle
+    tmp_path_factory: pytest.TempPathFactory, flowers_1: Bundle, flowers_2: Bundle, empty_registry: Path
 ) -> Iterator[Tools]:
     """Version 1 serves in staging, by a Triton of this module's own."""
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("home")
         patch.setenv("SLUICE_HOME", str(root))
         patch.setenv("SERVING_DRAIN_SECONDS", "0.1")
-        home = made_home(root, [flowers_1, flowers_2])
+        home = made_home(root, [flowers_1, flowers_2], empty_registry)
         stack = Stack(home, ServingSettings.load())
         stack.start()
         try:
@@ -68,9 +77,29 @@ def serving(
             stack.stop()
 
 
-def killed(victims: Any, *arguments: Any) -> None:
+@pytest.fixture(scope="module")
+def paper_tools(
+    tmp_path_factory: pytest.TempPathFactory, flowers_1: Bundle, flowers_2: Bundle, empty_registry: Path
+) -> Tools:
+    """The same without processes: version 1 serves on paper."""
+    home = made_home(tmp_path_factory.mktemp("paper"), [flowers_1, flowers_2], empty_registry)
+    tools = Tools(home, model_registry.opened(home), PaperDeployer(home.root / "paper.json"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLUICE_HOME", str(home.root))
+        promote(tools, IRIS, STAGING, "1", Request(actor="ada", reason="The first one."))
+    return tools
+
+
+@pytest.fixture
+def on_paper(paper_tools: Tools, monkeypatch: pytest.MonkeyPatch) -> Tools:
+    """Serving on paper, in the home that this process works in."""
+    monkeypatch.setenv("SLUICE_HOME", str(paper_tools.home.root))
+    return paper_tools
+
+
+def killed(victims: Any, *arguments: Any, **more: Any) -> None:
     """Runs a promotion that kills itself."""
-    process = victims.Process(target=promote_and_die, args=arguments)
+    process = victims.Process(target=promote_and_die, args=arguments, kwargs=more)
     process.start()
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
@@ -78,33 +107,52 @@ def killed(victims: Any, *arguments: Any) -> None:
 
 def agreed_version(tools: Tools) -> str:
     """Returns the version that route, Triton, ledger and alias all name, and nothing else is left."""
-    route = routing.read(tools.home, STAGING, IRIS)
-    assert route is not None
-    assert tools.deployer.current(IRIS, STAGING) == route.version
-    assert tools.deployer.loaded(IRIS, STAGING) == {route.version}
-    assert pointed(tools.registry) == route.version
-    assert history(IRIS, STAGING)[0].to_version == route.version
+    version = tools.deployer.current(IRIS, STAGING)
+    assert version is not None
+    if not isinstance(tools.deployer, PaperDeployer):
+        route = routing.read(tools.home, STAGING, IRIS)
+        assert route is not None
+        assert route.version == version
+    assert tools.deployer.loaded(IRIS, STAGING) == {version}
+    assert pointed(tools.registry) == version
+    assert history(IRIS, STAGING)[0].to_version == version
     assert not Journal(tools.home, IRIS, STAGING).path.exists()
-    return route.version
+    return version
 
 
-@pytest.mark.parametrize(("step", "done"), [*UNDONE, *FINISHED])
+@pytest.mark.parametrize(("step", "done"), AT_TRITON)
 def test_the_next_command_ends_what_a_kill_broke_off(
     serving: Tools, victims: Any, step: Step, done: bool
 ) -> None:
-    """Before the switch it is undone, after it finished; one row in the ledger for a move that was made."""
-    before = agreed_version(serving)
+    """Before the switch it is undone, after it finished; one row in the ledger for a move that was made.
+
+    The kills that leave Triton or the route in another state than the one before; see the next test.
+    """
+    ends(serving, victims, step, done, None)
+
+
+@pytest.mark.parametrize(("step", "done"), sorted({*UNDONE, *FINISHED} - set(AT_TRITON)))
+def test_a_kill_between_steps_of_the_records_is_ended_as_well(
+    on_paper: Tools, victims: Any, step: Step, done: bool
+) -> None:
+    """The other kills, where Triton is as after one of those above: real processes, serving on paper."""
+    ends(on_paper, victims, step, done, on_paper.home.root / "paper.json")
+
+
+def ends(tools: Tools, victims: Any, step: Step, done: bool, paper: Path | None) -> None:
+    """Kills a promotion and holds what the next command makes of it against what it should."""
+    before = agreed_version(tools)
     rows = len(history(IRIS, STAGING))
     wanted = "2" if before == "1" else "1"
-    killed(victims, serving.home.root, wanted, step, done)
-    assert Journal(serving.home, IRIS, STAGING).path.exists()
-    (sentence,) = recover_all(serving)
+    killed(victims, tools.home.root, wanted, step, done, paper)
+    assert Journal(tools.home, IRIS, STAGING).path.exists()
+    (sentence,) = recover_all(tools)
     if (step, done) in UNDONE:
         assert "undone" in sentence
-        assert (agreed_version(serving), len(history(IRIS, STAGING))) == (before, rows)
+        assert (agreed_version(tools), len(history(IRIS, STAGING))) == (before, rows)
     else:
         assert "finished" in sentence
-        assert (agreed_version(serving), len(history(IRIS, STAGING))) == (wanted, rows + 1)
+        assert (agreed_version(tools), len(history(IRIS, STAGING))) == (wanted, rows + 1)
         assert history(IRIS, STAGING)[0].actor == "victim"
 
 
@@ -133,7 +181,7 @@ def test_a_way_back_that_is_killed_is_gone_to_its_end(
     wanted = "2" if before == "1" else "1"
     paper.prepare(IRIS, STAGING, before, tools.bundle(IRIS, before))
     paper.switch(IRIS, STAGING, before, tools.bundle(IRIS, before))
-    killed(victims, serving.home.root, wanted, Step.RETURN, done, tmp_path / "paper.json")
+    killed(victims, serving.home.root, wanted, Step.RETURN, done, tmp_path / "paper.json", returns=True)
     if not done:
         (sentence,) = recover_all(tools)
         assert "taken back" in sentence
@@ -149,7 +197,7 @@ def test_a_machine_that_stopped_in_between_is_brought_to_what_ledger_and_alias_s
     paper = PaperDeployer(tmp_path / "paper.json")
     tools = Tools(own_home, model_registry.opened(own_home), paper)
     promote(tools, IRIS, STAGING, "1", Request(actor="ada", reason="The first one."))
-    killed(victims, own_home.root, "2", Step.RETURN, False, tmp_path / "paper.json")
+    killed(victims, own_home.root, "2", Step.RETURN, False, tmp_path / "paper.json", returns=True)
     paper.serves = False
     (sentence,) = recover_all(tools)
     assert "taken back" in sentence

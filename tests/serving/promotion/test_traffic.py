@@ -51,10 +51,14 @@ def test_an_answer_is_foreign_if_its_version_was_current_at_no_moment_of_it() ->
 
 
 def test_nothing_is_lost_while_a_model_is_promoted_and_rolled_back(
-    mails_1: Bundle, mails_2: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mails_1: Bundle,
+    mails_2: Bundle,
+    empty_registry: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A real Triton, transformer and gateway, clients that ask all the time, and a process that moves."""
-    home = made_home(tmp_path / "home", [mails_1, mails_2])
+    home = made_home(tmp_path / "home", [mails_1, mails_2], empty_registry)
     monkeypatch.setenv("SLUICE_HOME", str(home.root))
     monkeypatch.setenv("SERVING_DRAIN_SECONDS", "0.2")
     stack = Stack(home, ServingSettings.load())

@@ -20,6 +20,8 @@ from training.export import export
 from training.reference import reference
 from training.workload import Dataset, Workload
 
+pytestmark = pytest.mark.xdist_group("models")  # one worker fits the model that they share
+
 FILES = {
     "contract.json",
     "model.onnx",

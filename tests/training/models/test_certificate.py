@@ -22,6 +22,8 @@ from training.estimators.text_features import TOKENS, TextFeatures
 from training.export import export
 from training.workload import Dataset, Matrix, Rows, Workload
 
+pytestmark = pytest.mark.xdist_group("models")  # one worker fits the model that they share
+
 FEW = {"text": np.array([["free money"]], dtype=object), "numeric": np.zeros((1, 24), dtype=np.float32)}
 
 

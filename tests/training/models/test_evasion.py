@@ -11,6 +11,8 @@ from training.workload import Dataset
 from training.workloads.spam_detector.dataset import TEXT
 from training.workloads.spam_detector.evasion import EVASIONS, typical_words
 
+pytestmark = pytest.mark.xdist_group("models")  # one worker fits the model that they share
+
 PLAIN = b"From: a@example.org\nSubject: Cheap money\n\nGet your money today and call us\n"
 PAGE = (
     b"From: a@example.org\nSubject: Cheap money\nContent-Type: text/html\n\n"

@@ -16,6 +16,8 @@ from training.estimators.graph import features_part
 from training.export import ExportRefused, check, export
 from training.workload import Dataset, ModelContract, Workload
 
+pytestmark = pytest.mark.xdist_group("models")  # one worker fits the model that they share
+
 Flowers = tuple[Workload, Dataset, Any, Any]
 
 

@@ -22,6 +22,8 @@ from training.workloads import MODULES, UnknownWorkload, find
 from training.workloads.spam_detector.dataset import NUMBERS, TEXT
 from training.workloads.spam_detector.history import HistoryStale
 
+pytestmark = pytest.mark.xdist_group("models")  # one worker fits the model that they share
+
 Flowers = tuple[Workload, Dataset, Any, Any]
 BOTH = sorted(MODULES)
 
