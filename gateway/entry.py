@@ -68,8 +68,12 @@ class Entry:
         return found
 
     @asynccontextmanager
-    async def asked(self, passage: Passage, model: str) -> AsyncIterator[Asked]:
+    async def asked(
+        self, passage: Passage, model: str, *, seconds: float | None = None
+    ) -> AsyncIterator[Asked]:
         """Yields what is asked of `model`, while it has its turn.
+
+        `seconds` is how long it may take if the caller does not say; by default the setting.
 
         Raises:
             RequestInvalid: a header makes no sense.
@@ -84,7 +88,7 @@ class Entry:
         environment = self.environment(passage)
         self._access.permit(caller, environment=environment, model=model)
         await self.spend(passage, caller)
-        deadline = self.deadline(passage)
+        deadline = self.deadline(passage, seconds)
         asked = Asked(passage.request_id, environment, model, caller, deadline, passage.traceparent)
         async with self._turns.turn(caller, deadline):
             yield asked
@@ -116,8 +120,8 @@ class Entry:
         rate = await self._access.spend(caller, count, counted=counted)
         passage.answer_headers.update(rate.headers())
 
-    def deadline(self, passage: Passage) -> float:
-        """Returns until when there must be an answer, in the loop's time.
+    def deadline(self, passage: Passage, seconds: float | None = None) -> float:
+        """Returns until when there must be an answer, in the loop's time; `seconds` if the caller says none.
 
         Raises:
             RequestInvalid: the header holds no time.
@@ -125,7 +129,7 @@ class Entry:
         told = whole_number(passage.headers, names.TIMEOUT_MS)
         if told == 0:
             raise RequestInvalid(f"{names.TIMEOUT_MS} leaves no time.", next_step="Send at least 1.")
-        seconds = self._settings.timeout_seconds
+        seconds = seconds or self._settings.timeout_seconds
         if told is not None:
             seconds = min(told / 1000, self._settings.max_timeout_seconds)
         return asyncio.get_running_loop().time() + seconds

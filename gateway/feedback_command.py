@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from contracts.labels import Label
 from kit.errors import CallerError, OperationalError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def feedback(
     request_id: Annotated[
         str, typer.Argument(metavar="REQUEST_ID", help="The request id that came with the answer.")
     ],
-    label: Annotated[str, typer.Argument(metavar="spam|ham", help="What the message really was.")],
+    label: Annotated[Label, typer.Argument(help="What the message really was.")],
     key: Annotated[
         str | None,
         typer.Option(
@@ -60,12 +61,12 @@ def feedback(
     machine = HomeSettings.load()
     address = (url or _started(machine.home) or _local()).rstrip("/")
     secret = key or (machine.api_key and machine.api_key.get_secret_value()) or _development_key(machine.home)
-    told = _posted(f"{address}{FEEDBACK}", {"request_id": request_id, "label": label}, secret)
+    told = _posted(f"{address}{FEEDBACK}", {"request_id": request_id, "label": label.value}, secret)
     if as_json:
         print_json(told)
         return
     words = {"created": "Noted", "changed": "Corrected", "unchanged": "Known already"}
-    say(f"{words.get(str(told.get('outcome')), 'Noted')}: {request_id} was {label}.")
+    say(f"{words.get(str(told.get('outcome')), 'Noted')}: {request_id} was {label.value}.")
 
 
 def _started(root: Any) -> str | None:

@@ -71,6 +71,9 @@ class GatewaySettings(Settings):
     timeout_seconds: float = Field(default=2, gt=0, le=60)
     """How long a request may take if its caller does not say (X-Request-Timeout-Ms)."""
 
+    explain_timeout_seconds: float = Field(default=10, gt=0, le=60)
+    """The same if an explanation is asked for: for its first one a server imports XGBoost."""
+
     max_timeout_seconds: float = Field(default=30, gt=0, le=600)
     """How long a request may take at most, whatever its caller says."""
 

@@ -6,12 +6,10 @@ of its own; when as many as may be are under way, further ones are skipped and c
 """
 
 import asyncio
-import hashlib
 import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -20,14 +18,13 @@ from contracts.environments import Environment
 from gateway.asked import Asked
 from gateway.backends.backend import Backend, Email, Predictions
 from gateway.measures import Measures
-from gateway.memory.answered import Answered, Recorder
+from gateway.memory.answered import Recorder
+from gateway.remembering import SHADOW, Remembering, ids_of, rows_of
 from gateway.settings import GatewaySettings
 from kit.errors import SluiceError
 
 log = structlog.get_logger(__name__)
 
-SUFFIX: Final = "~shadow"
-"""Of the request id of a mirrored copy."""
 _HASHES: Final = 1 << 32
 _OTHER: Final = {
     Environment.STAGING: Environment.PRODUCTION,
@@ -43,7 +40,7 @@ class Shadow:
     ) -> None:
         self._settings = settings
         self._backend = backend
-        self._recorder = recorder
+        self._remembering = Remembering(recorder, measures)
         self._share = settings.shadow_share * _HASHES
         self._tasks: set[asyncio.Task[None]] = set()
         target = None if settings.shadow_environment is None else _OTHER[settings.shadow_environment]
@@ -74,11 +71,10 @@ class Shadow:
             self._outcomes["skipped"].inc()
             return
         if ids is None:
-            name = asked.request_id
-            ids = [name] if len(emails) == 1 else [f"{name}.{index}" for index in range(len(emails))]
+            ids = ids_of(asked.request_id, len(emails))
         copy = replace(
             asked,
-            request_id=f"{asked.request_id}{SUFFIX}",
+            request_id=f"{asked.request_id}{SHADOW}",
             environment=self._target,
             deadline=asyncio.get_running_loop().time() + self._settings.timeout_seconds,
         )
@@ -99,6 +95,7 @@ class Shadow:
         begun = time.perf_counter()
         try:
             found = await self._backend.predict(copy, emails)
+            rows = rows_of(emails, found)
         except SluiceError as exc:
             self._outcomes["failed"].inc()
             log.info("shadow_failed", request_id=copy.request_id, code=exc.code)
@@ -107,24 +104,7 @@ class Shadow:
             self._outcomes["failed"].inc()
             log.exception("shadow_failed", request_id=copy.request_id)
             return
-        latency = time.perf_counter() - begun
-        now = datetime.now(UTC)
-        for name, email, prediction in zip(ids, emails, found.items, strict=True):
-            self._recorder.record(
-                Answered(
-                    request_id=f"{name}{SUFFIX}",
-                    created_at=now,
-                    environment=copy.environment,
-                    model=found.model,
-                    version=found.version,
-                    facts=prediction.facts,
-                    numeric=prediction.numeric,
-                    probability=prediction.probability,
-                    label=prediction.verdict,
-                    latency_seconds=latency,
-                    message_sha256=hashlib.sha256(email.data).hexdigest(),
-                    shadow_of=name,
-                )
-            )
         agreed = all(one.verdict == other.verdict for one, other in zip(told.items, found.items, strict=True))
+        latency = time.perf_counter() - begun
+        self._remembering.keep(copy, found.version, rows, ids, latency, mirrored=True)
         self._outcomes["agreed" if agreed else "disagreed"].inc()

@@ -9,7 +9,7 @@ from contracts.environments import Environment
 from contracts.workloads import DEFAULT
 from kit.ray.remote_command import RayJobs, RayVariables, leave_with_the_head
 
-batch = typer.Typer(no_args_is_help=True)
+batch = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @batch.callback()

@@ -57,7 +57,12 @@ class Memory:
             records, measures.records_written, measures.records_dropped.labels("invalid")
         )
         self._writer = Writer(settings, self._database, self._disk, measures)
-        self._recall = Recall(records, self._writer.caught_up, answer_seconds=settings.timeout_seconds)
+        self._recall = Recall(
+            records,
+            self._writer.caught_up,
+            measures.keys_refused.labels("scope"),
+            answer_seconds=settings.timeout_seconds,
+        )
         measures.records_queued.set_function(lambda: self._writer.queued)
         measures.spool_bytes.set_function(lambda: self._disk.bytes)
         measures.spool_limit_bytes.set(settings.spool_max_bytes)

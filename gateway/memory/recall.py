@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import structlog
+from prometheus_client import Counter
 
 from gateway.asked import Caller
 from gateway.errors import PredictionUnknown, RecordsDown, ScopeMissing, ValidationFailed
@@ -31,8 +32,15 @@ class Recall:
     """The records of predictions as callers of the gateway see them."""
 
     def __init__(
-        self, records: Records, caught_up: Callable[[], Awaitable[None]], *, answer_seconds: float
+        self,
+        records: Records,
+        caught_up: Callable[[], Awaitable[None]],
+        refused: Counter,
+        *,
+        answer_seconds: float,
     ) -> None:
+        """Keeps `refused`, which counts keys that do not reach what they ask for."""
+        self._refused = refused
         self._records = records
         self._caught_up = caught_up
         self._answer_seconds = answer_seconds
@@ -51,7 +59,7 @@ class Recall:
         async with self._answering():
             prediction = await self._found(request_id)
             if prediction is not None:
-                _permit(caller, prediction)
+                self._permit(caller, prediction)
                 _require_class(prediction.model_name, label)
             now = datetime.now(UTC)
             said = NewFeedback(
@@ -75,7 +83,7 @@ class Recall:
                     "No prediction is remembered under this request id.",
                     next_step="If it was answered just now, ask again: it may wait to be written.",
                 )
-            _permit(caller, prediction)
+            self._permit(caller, prediction)
             async with self._records.reading() as session:
                 said = await feedback.by_request_id(session, request_id)
                 shadows = await predictions.shadows_of(session, request_id)
@@ -99,6 +107,18 @@ class Recall:
         async with self._records.reading() as session:
             return await predictions.by_request_id(session, request_id)
 
+    def _permit(self, caller: Caller, prediction: PredictionLog) -> None:
+        if prediction.environment not in caller.environments:
+            self._refused.inc()
+            raise ScopeMissing(
+                f"The key {caller.name} is not for predictions of {prediction.environment}.", next_step=_ASK
+            )
+        if caller.models is not None and prediction.model_name not in caller.models:
+            self._refused.inc()
+            raise ScopeMissing(
+                f"The key {caller.name} is not for the model of this prediction.", next_step=_ASK
+            )
+
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:
         try:
@@ -111,15 +131,6 @@ class Recall:
             raise RecordsDown(
                 "The records of predictions do not answer.", next_step="Try again; nothing is lost by it."
             ) from error
-
-
-def _permit(caller: Caller, prediction: PredictionLog) -> None:
-    if prediction.environment not in caller.environments:
-        raise ScopeMissing(
-            f"The key {caller.name} is not for predictions of {prediction.environment}.", next_step=_ASK
-        )
-    if caller.models is not None and prediction.model_name not in caller.models:
-        raise ScopeMissing(f"The key {caller.name} is not for the model of this prediction.", next_step=_ASK)
 
 
 def _require(field: str, value: str, longest: int) -> None:

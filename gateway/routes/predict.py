@@ -1,6 +1,5 @@
 """`POST /v1/predict` and `/v1/predict/batch`: e-mails in, verdicts out."""
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -10,11 +9,12 @@ from starlette.requests import Request
 
 from contracts import gateway as paths
 from gateway.asked import Asked
-from gateway.backends.backend import Email, Prediction, Predictions, Row
+from gateway.backends.backend import Email, Prediction, Predictions
 from gateway.emails import MESSAGE, email_in, email_of, kind_of
 from gateway.http import JSON, Document, document
 from gateway.parts import Parts
 from gateway.passage import Passage
+from gateway.remembering import rows_of
 from gateway.routes.lean import LeanRoute
 from gateway.validation import failed, fault, object_of, shown
 from kit.errors import SluiceError, problem
@@ -41,7 +41,7 @@ class Predicting:
     async def predict(self, request: Request, passage: Passage) -> Document:
         """Tells whether an e-mail is spam."""
         parts = self._parts
-        async with parts.entry.asked(passage, self._model) as asked:
+        async with parts.entry.asked(passage, self._model, seconds=self._seconds(request)) as asked:
             explain = _explain(request.scope["query_string"])
             kind = kind_of(passage.headers, JSON, MESSAGE)
             async with parts.bodies.body(request.receive, passage.headers, asked.deadline) as body:
@@ -64,7 +64,7 @@ class Predicting:
     async def predict_batch(self, request: Request, passage: Passage) -> Document:
         """Tells of several e-mails which are spam; one that is wrong fails alone."""
         parts = self._parts
-        async with parts.entry.asked(passage, self._model) as asked:
+        async with parts.entry.asked(passage, self._model, seconds=self._seconds(request)) as asked:
             explain = _explain(request.scope["query_string"])
             kind_of(passage.headers, JSON)
             async with parts.bodies.body(request.receive, passage.headers, asked.deadline) as body:
@@ -103,6 +103,12 @@ class Predicting:
             }
         )
 
+    def _seconds(self, request: Request) -> float | None:
+        """Returns how long an answer may take if the caller does not say: longer if it is to be explained."""
+        # Whether the query makes sense is told after the key was looked at.
+        asks = _EXPLAIN.encode() in request.scope["query_string"]
+        return self._parts.settings.explain_timeout_seconds if asks else None
+
     def _sorted(
         self, listed: Sequence[Any], request_id: str
     ) -> tuple[Mapping[int, Email], Mapping[int, dict[str, Any]]]:
@@ -125,16 +131,7 @@ class Predicting:
         latency: float,
     ) -> None:
         """Hands the answers to the records and the question to the shadow; neither waits nor raises."""
-        rows = [
-            Row(
-                prediction.probability,
-                prediction.verdict,
-                prediction.numeric,
-                prediction.facts,
-                hashlib.sha256(email.data).hexdigest(),
-            )
-            for email, prediction in zip(emails, predictions.items, strict=True)
-        ]
+        rows = rows_of(emails, predictions)
         self._parts.remembering.keep(asked, predictions.version, rows, ids, latency)
         self._parts.shadow.mirror(asked, emails, predictions, ids)
 

@@ -14,7 +14,11 @@ from kit.home import Home
 from serving.local import probes, programs, state
 from serving.local.state import LOOPBACK
 
-_EXAMPLE: Final = {"raw": "From: Ann <ann@example.org>\nSubject: Lunch\n\nSee you at noon."}
+_EXAMPLE: Final = {
+    "raw": "From: Ada Miller <ada@club.example>\nSubject: Minutes of Tuesday's meeting\n\n"
+    "Hi Ben, thanks for taking notes on Tuesday. I think one point is missing: the patch for the parser "
+    "should wait until the tests run on both branches. Could you add it?\n\nAda"
+}
 _PROBE_SECONDS: Final = 3
 _POLL_SECONDS: Final = 0.05
 

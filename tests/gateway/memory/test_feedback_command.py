@@ -93,12 +93,19 @@ def test_a_key_may_be_given_or_set(
 
 def test_what_the_gateway_refuses_is_told_with_its_reason(run: Run) -> None:
     """For people and as a problem document."""
-    code, _, err = run("request-3", "maybe")
+    code, _, err = run("x" * 300, "spam")
     assert code == ExitCode.FAILED
-    assert "label" in err
-    code, out, _ = run("request-3", "maybe", "--json")
+    assert "request_id" in err
+    code, out, _ = run("x" * 300, "spam", "--json")
     assert code == ExitCode.FAILED
     assert json.loads(out)["code"] == "feedback_refused"
+
+
+def test_a_label_that_is_none_is_refused_before_anybody_is_asked(run: Run) -> None:
+    """As wrong usage, with those there are."""
+    code, _, err = run("request-3", "maybe")
+    assert code == ExitCode.USAGE
+    assert "spam" in err
 
 
 class Other(BaseHTTPRequestHandler):
