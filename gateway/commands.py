@@ -26,7 +26,7 @@ def openapi(
     output: Path | None = typer.Option(None, help="Write it to this file instead of standard output."),
 ) -> None:
     """Print the OpenAPI document of the gateway, whatever this machine's settings are."""
-    from gateway.documentation.document import rendered
+    from gateway.documentation.committed import rendered
     from kit.files import write_text
 
     if output is None:

@@ -3,10 +3,8 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, Literal
 
-import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
@@ -19,9 +17,7 @@ from gateway import schemas
 from gateway.documentation.operations import OPERATIONS, Operation
 from gateway.documentation.parameters import ANSWER_HEADERS, PARAMETERS
 from gateway.http import PROBLEM
-from gateway.settings import GatewaySettings
 from kit.errors import SluiceError
-from kit.home import Home
 
 _VERSION: Final = "1.0.0"
 """Of what is offered, and not of the code."""
@@ -60,15 +56,6 @@ def described(api: FastAPI) -> dict[str, Any]:
         "securitySchemes": _SCHEMES,
     }
     return document
-
-
-def rendered() -> str:
-    """Returns the OpenAPI document as it is committed: indented, so that a change can be read."""
-    from gateway.assembly import assembled
-
-    settings = GatewaySettings(backend="oip", development=True, keys_file=Path("keys.json"))
-    document = assembled(settings, Home(Path())).document()
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
 def _described(name: str, path: str, sentence: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from typer.testing import CliRunner
 
 from gateway.commands import gateway as commands
-from gateway.documentation.document import rendered
+from gateway.documentation.committed import rendered
 from gateway.documentation.operations import OPERATIONS
 from tests.gateway.app.stand import Stand, standing
 
