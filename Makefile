@@ -40,7 +40,7 @@ demo: setup ## set up, then run the main job: corpus, validation, features, look
 	$(BIN)/sluice demo
 
 test: setup lint types ## set up, then lint, types, import contracts and tests with coverage
-	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term
+	$(BIN)/pytest -n 3 --dist loadgroup --cov --cov-report=term
 
 lint: setup ## ruff (format and rules) and the import contracts
 	$(BIN)/ruff format --check .

@@ -235,7 +235,7 @@ def test_predict_asks_the_gateway_and_tells_its_request_id(stack: Stack, tmp_pat
         return answer.json() if answer.is_success else None
 
     row = until(remembered)
-    assert (row["verdict"], row["model_version"]) == (told_of["verdict"], "1")
+    assert (row["verdict"], row["version"]) == (told_of["verdict"], "1")
     wrong = tmp_path / "b.json"
     wrong.write_text('{"colour": 1}')
     refused = command(stack.home, "predict", str(wrong))
