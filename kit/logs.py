@@ -35,6 +35,20 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
+_SHARED: Final[list[structlog.typing.Processor]] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    redact,
+]
+# One list for the whole process: a logger keeps the one it first saw, and a test that captures changes it.
+_OURS: Final[list[structlog.typing.Processor]] = [
+    *_SHARED,
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+]
+
+
 def configure(*, level: str = "INFO", stream: TextIO | None = None, json: bool | None = None) -> None:
     """Sets up structlog and the standard library's root logger to write to `stream` (standard error).
 
@@ -43,15 +57,8 @@ def configure(*, level: str = "INFO", stream: TextIO | None = None, json: bool |
     """
     stream = stream or sys.stderr
     as_json = not stream.isatty() if json is None else json
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        redact,
-    ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=_OURS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -66,7 +73,7 @@ def configure(*, level: str = "INFO", stream: TextIO | None = None, json: bool |
             )
         ]
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=final))
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=final))
     root = logging.getLogger()
     for former in root.handlers[:]:
         root.removeHandler(former)

@@ -1,5 +1,6 @@
 """What every test may ask for: the real corpus, fetched and normalised once by the real code."""
 
+import logging
 import os
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _CACHE = Path(__file__).resolve().parents[1] / ".cache"
 _WAIT_SECONDS = 600
+
+
+@pytest.fixture(autouse=True)
+def _logs_end_with_their_test() -> Iterator[None]:
+    """A command that ran in this process set up its log on a stream that ends with the test."""
+    yield
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler:  # not pytest's own
+            root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

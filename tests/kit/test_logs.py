@@ -7,13 +7,17 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from kit import logs
 
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    """A configured log in memory; the former root handlers come back afterwards."""
+    """A configured log in memory; the former root handlers come back afterwards.
+
+    structlog stays configured: its loggers keep what they first saw, and nothing takes that back.
+    """
     root = logging.getLogger()
     former, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in logs.PACKAGES}
@@ -25,7 +29,6 @@ def stream() -> Iterator[io.StringIO]:
     root.setLevel(level)
     for name, of_package in levels.items():
         logging.getLogger(name).setLevel(of_package)
-    structlog.reset_defaults()
 
 
 def test_a_line_off_a_terminal_is_one_json_document(stream: io.StringIO) -> None:
@@ -91,3 +94,13 @@ def test_locals_of_a_stack_are_not_logged(stream: io.StringIO, as_json: bool) ->
         structlog.get_logger("gateway").exception("failed")
     assert "ValueError" in stream.getvalue()
     assert "private letter" not in stream.getvalue()
+
+
+def test_a_logger_that_was_used_before_is_captured_after_another_configuration(stream: io.StringIO) -> None:
+    """A process may configure again; what looks at the log then still sees every line."""
+    logger = structlog.get_logger("gateway")
+    logger.info("before")
+    logs.configure(stream=stream)
+    with capture_logs() as captured:
+        logger.info("after")
+    assert [entry["event"] for entry in captured] == ["after"]
