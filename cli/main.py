@@ -51,6 +51,14 @@ COMMANDS: Final[dict[str, Lazy]] = {
     "drift": Lazy(
         "monitoring.commands:drift", "Compare traffic with what the model was made on, and judge its answers."
     ),
+    "alerts": Lazy(
+        "monitoring.alerts.commands:alerts",
+        "See, acknowledge, mute and resolve what is wrong; test who is told.",
+        more=("monitoring.delivery.commands:alerts",),
+    ),
+    "monitoring": Lazy(
+        "monitoring.process_commands:monitoring", "Run the console, the receiver, and the jobs by the clock."
+    ),
     "records": Lazy("records.commands:records", "Migrate and inspect the platform's memory."),
     "demo": Lazy("cli.demo:demo", "Run the main job from nothing to the end."),
     "doctor": Lazy("cli.doctor:doctor", "Tell what this machine can do, and how to get what is missing."),

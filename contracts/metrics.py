@@ -212,6 +212,72 @@ GATEWAY_MODEL: Final = Metric(
     sentence="1 for each model version that answers, 0 for those before it.",
 )
 
+DRIFT_JOB_TIMESTAMP: Final = Metric(
+    name="sluice_drift_job_timestamp_seconds",
+    kind=Kind.GAUGE,
+    sentence="When the drift job last came to its end, whatever it found; Unix time.",
+)
+DRIFT_RUN_TIMESTAMP: Final = Metric(
+    name="sluice_drift_run_timestamp_seconds",
+    kind=Kind.GAUGE,
+    labels=("environment", "model"),
+    sentence="When a window of this model was last measured; Unix time.",
+)
+DRIFT: Final = Metric(
+    name="sluice_drift",
+    kind=Kind.GAUGE,
+    labels=("environment", "model", "version", "family"),
+    sentence="The latest verdict on a family: 1 for drift, 0.5 for less than the floor, 0 for quiet.",
+)
+LIVE_FIGURE: Final = Metric(
+    name="sluice_live_figure",
+    kind=Kind.GAUGE,
+    labels=("environment", "model", "version", "figure", "estimate"),
+    sentence="The latest live figure (precision, recall, f1, …); estimate is true where no label was read.",
+)
+ALERTS_OPEN: Final = Metric(
+    name="sluice_alerts_open",
+    kind=Kind.GAUGE,
+    labels=("environment", "kind", "severity"),
+    sentence="Alerts that are open.",
+)
+DELIVERIES: Final = Metric(
+    name="sluice_webhook_deliveries",
+    kind=Kind.GAUGE,
+    labels=("channel", "status"),
+    sentence="Messages of the outbox that wait (pending) or were given up (dead).",
+)
+DELIVERY_AGE_SECONDS: Final = Metric(
+    name="sluice_webhook_oldest_pending_seconds",
+    kind=Kind.GAUGE,
+    labels=("channel",),
+    sentence="Age of the oldest message that waits for its channel.",
+)
+DEPLOYED_MODEL: Final = Metric(
+    name="sluice_deployed_model",
+    kind=Kind.GAUGE,
+    labels=("environment", "model", "version"),
+    sentence="1 for the version that the ledger of promotions says should answer.",
+)
+FEATURES_INGEST_TIMESTAMP: Final = Metric(
+    name="sluice_features_ingest_timestamp_seconds",
+    kind=Kind.GAUGE,
+    sentence="When predictions and feedback last became sender history; Unix time.",
+)
+HOOKS: Final = Metric(
+    name="sluice_hooks_total",
+    kind=Kind.COUNTER,
+    labels=("hook", "outcome"),
+    sentence="Webhooks received; outcome is accepted, repeated, unsigned, stale, malformed or too_large.",
+)
+RETRAINING: Final = Metric(
+    name="sluice_retraining_total",
+    kind=Kind.COUNTER,
+    labels=("model", "outcome"),
+    sentence="Events that could start a training run; outcome is started, off, cooldown, capped, running, "
+    "mild or failed.",
+)
+
 METRICS: Final = (
     SENDER_LOOKUPS,
     SENDER_LOOKUP_SECONDS,
@@ -243,4 +309,15 @@ METRICS: Final = (
     GATEWAY_SHADOWS,
     GATEWAY_DEFAULTED_FEATURES,
     GATEWAY_MODEL,
+    DRIFT_JOB_TIMESTAMP,
+    DRIFT_RUN_TIMESTAMP,
+    DRIFT,
+    LIVE_FIGURE,
+    ALERTS_OPEN,
+    DELIVERIES,
+    DELIVERY_AGE_SECONDS,
+    DEPLOYED_MODEL,
+    FEATURES_INGEST_TIMESTAMP,
+    HOOKS,
+    RETRAINING,
 )

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as Unparsable
 
 from kit.errors import UsageError
 
@@ -29,22 +30,30 @@ class SettingsError(UsageError):
 class _FileSource(PydanticBaseSettingsSource):
     """Reads `<PREFIX><FIELD>_FILE`: the value is the file's text without the closing line break."""
 
-    def get_field_value(self, _field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         variable = f"{self.config['env_prefix']}{field_name}{FILE_SUFFIX}".upper()
         path = os.environ.get(variable)
         if path is None:
             return None, field_name, False
         try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+            text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as exc:
             raise SettingsError(f"{variable} names a file that cannot be read as text: {path}") from exc
+        return text, field_name, self.field_is_complex(field)
 
     def __call__(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, field in self.settings_cls.model_fields.items():
-            value, key, _ = self.get_field_value(field, name)
-            if value is not None:
-                found[key] = value
+            value, key, complex_ = self.get_field_value(field, name)
+            if value is None:
+                continue
+            if complex_:
+                try:
+                    value = self.decode_complex_value(name, field, value)
+                except ValueError as exc:
+                    variable = f"{self.config['env_prefix']}{name}{FILE_SUFFIX}".upper()
+                    raise SettingsError(f"{variable} names a file that holds no JSON.") from exc
+            found[key] = value
         return found
 
 
@@ -80,6 +89,11 @@ class Settings(BaseSettings):
         cls._refuse_unknown(os.environ)
         try:
             return cls(**values)
+        except Unparsable as exc:
+            named = next(
+                (each for field, each in cls.variables().items() if f'"{field}"' in str(exc)), str(exc)
+            )
+            raise SettingsError(f"{named} holds no JSON.") from exc
         except ValidationError as exc:
             raise SettingsError("; ".join(cls._complaint(item) for item in exc.errors())) from exc
 

@@ -21,6 +21,9 @@ class PondSettings(Settings):
     key: SecretStr = SecretStr("")
     """What opens the gate."""
 
+    fish: dict[str, int] = Field(default_factory=dict)
+    """How many of each, as JSON."""
+
 
 def test_a_variable_with_the_prefix_sets_the_field(monkeypatch: pytest.MonkeyPatch) -> None:
     """POND_DEPTH_METRES reaches depth_metres."""
@@ -96,3 +99,22 @@ def test_a_complaint_does_not_repeat_the_value(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(SettingsError) as caught:
         PondSettings.load()
     assert "hunter2" not in caught.value.message
+
+
+def test_a_structured_setting_is_json_in_a_variable_or_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is no JSON is refused by the name of its variable, and nothing of it is shown."""
+    kept = tmp_path / "fish.json"
+    kept.write_text('{"carp": 3}\n', encoding="utf-8")
+    monkeypatch.setenv("POND_FISH_FILE", str(kept))
+    assert PondSettings.load().fish == {"carp": 3}
+    kept.write_text('{"open sesame', encoding="utf-8")
+    with pytest.raises(SettingsError, match="POND_FISH_FILE names a file that holds no JSON") as caught:
+        PondSettings.load()
+    assert "sesame" not in str(caught.value)
+    monkeypatch.setenv("POND_FISH", '{"open sesame')
+    monkeypatch.delenv("POND_FISH_FILE")
+    with pytest.raises(SettingsError, match="POND_FISH holds no JSON") as caught:
+        PondSettings.load()
+    assert "sesame" not in str(caught.value)

@@ -1,0 +1,19 @@
+"""Where people, channels and programs find monitoring: its paths, and the file of its address."""
+
+from pathlib import Path
+from typing import Final
+
+CONSOLE: Final = "/console"
+"""The pages for people; those of one alert are below `/console/alerts/<id>`."""
+HOOK_DRIFT: Final = "/hooks/drift"
+"""Takes a signed event (Standard Webhooks)."""
+HOOK_ALERTMANAGER: Final = "/hooks/alertmanager"
+"""Takes Alertmanager's webhook (version 4)."""
+LIVE: Final = "/health/live"
+READY: Final = "/health/ready"
+METRICS: Final = "/metrics"
+
+
+def address_file(root: Path) -> Path:
+    """Returns the file that holds the URL of the console that `sluice up` started."""
+    return root / "monitoring" / "url"

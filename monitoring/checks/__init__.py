@@ -1,0 +1,1 @@
+"""Checks: what the gateway's own figures tell between two drift runs."""
