@@ -90,9 +90,8 @@ class Settings(BaseSettings):
         try:
             return cls(**values)
         except Unparsable as exc:
-            named = next(
-                (each for field, each in cls.variables().items() if f'"{field}"' in str(exc)), str(exc)
-            )
+            variables = cls.variables()
+            named = next(variables[field] for field in variables if f'"{field}"' in str(exc))
             raise SettingsError(f"{named} holds no JSON.") from exc
         except ValidationError as exc:
             raise SettingsError("; ".join(cls._complaint(item) for item in exc.errors())) from exc
