@@ -116,7 +116,7 @@ def _row(parameter: Any) -> str | None:
 
 
 def _shown(value: Any) -> str:
-    if value is None or value is False or value in ((), []):
+    if value is None or value is False or value in ((), [], {}):
         return " "
     return f"`{'…' if 'SecretStr' in type(value).__name__ else value}`"
 

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from kit.ray.remote_command import RayJobs, RayVariables, leave_with_the_head
-from training.workloads import DEFAULT, MODULES
+from training.workloads import CHOICES, DEFAULT
 
 pipeline = typer.Typer(no_args_is_help=True, add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 WorkloadOption = Annotated[
-    str, typer.Option("--workload", metavar="NAME", help=f"What is trained: {', '.join(MODULES)}.")
+    str, typer.Option("--workload", metavar="NAME", help=f"What is trained: {CHOICES}.")
 ]
 Trials = Annotated[int, typer.Option("--trials", min=1, help="Points of the search space that are tried.")]
 TimeBudget = Annotated[

@@ -4,14 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from training.workloads import DEFAULT, MODULES
+from training.workloads import CHOICES, DEFAULT
 
 model = typer.Typer(no_args_is_help=True, add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-WorkloadOption = Annotated[
-    str, typer.Option("--workload", metavar="NAME", help=f"Whose model: {', '.join(MODULES)}.")
-]
+WorkloadOption = Annotated[str, typer.Option("--workload", metavar="NAME", help=f"Whose model: {CHOICES}.")]
 Version = Annotated[
     str, typer.Argument(metavar="VERSION", help="A version number, or staging, or production.")
 ]

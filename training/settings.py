@@ -1,10 +1,15 @@
 """Settings of the corpus and of training (prefix `TRAINING_`)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from kit.settings import Settings, settings_config
+
+WorkloadName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+"""A name for models, folders, addresses and labels alike."""
+
+ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
 
 
 class TrainingSettings(Settings):
@@ -12,6 +17,10 @@ class TrainingSettings(Settings):
 
     owner = "training"
     model_config = settings_config("TRAINING_")
+
+    workloads: dict[WorkloadName, ModuleName] = Field(default={})
+    """Workloads of your own, as JSON `{"wine": "wine_workload"}`: each name with its module, which every
+    process must be able to import (installed, or on PYTHONPATH). docs/tutorials/bring-your-own-model.md."""
 
     message_max_bytes: int = Field(default=16 << 20, ge=1024, le=1 << 30)
     """Bytes of one message of the corpus; a larger one goes to quarantine."""

@@ -1,8 +1,8 @@
 """The seam between the platform and what it trains: one object for each workload.
 
 The platform (search, fit, evaluate, export, certificate, bundle, registry, gate, pipeline) works on this
-module's types and names no workload. A workload is a folder in `training/workloads/`, and is listed once in
-`training/workloads/__init__.py`.
+module's types and names no workload. Two workloads come with it, in `training/workloads/`; any other module
+with a function `workload()` is one as soon as the setting TRAINING_WORKLOADS names it.
 
 Shapes: N rows, F features, K classes. All matrices are dense float32: XGBoost reads an absent entry of a
 sparse row as missing, and ONNX gets a zero there.

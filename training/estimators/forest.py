@@ -54,19 +54,28 @@ class Forest:
 
         The converter divides the votes of each leaf by the number of trees and lets the graph add them up in
         float32: 100 trees were off by 7e-7. Here the graph adds up whole votes, which for pure leaves is
-        exact, and divides once.
+        exact, and divides once. Of two classes the converter counts votes for the second only, and ONNX
+        Runtime takes those for the first to be 1 less them: here they are the trees less them.
         """
         from onnx import helper, numpy_helper
 
+        node = helper.make_node
         model = self._converted()
         (ensemble,) = (node for node in model.graph.node if node.op_type == "TreeEnsembleClassifier")
         (weights,) = (item for item in ensemble.attribute if item.name == "class_weights")
         weights.floats[:] = [weight * self.rounds for weight in weights.floats]
-        ensemble.output[1] = "votes"
+        two = len(self.fitted.classes_) == 2  # noqa: PLR2004 - two is what binary means
+        ensemble.output[1] = "counted" if two else "votes"
         model.graph.initializer.append(
             numpy_helper.from_array(np.array(self.rounds, dtype=np.float32), "trees")
         )
-        model.graph.node.append(helper.make_node("Div", ["votes", "trees"], ["probabilities"]))
+        if two:
+            model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "second"))
+            take = node("Gather", ["counted", "second"], ["for_second"], name="take", axis=1)
+            rest = node("Sub", ["trees", "for_second"], ["for_first"], name="rest")
+            join = node("Concat", ["for_first", "for_second"], ["votes"], name="join", axis=1)
+            model.graph.node.extend((take, rest, join))
+        model.graph.node.append(node("Div", ["votes", "trees"], ["probabilities"], name="divide"))
         return model
 
     def _converted(self) -> Any:

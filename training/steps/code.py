@@ -2,11 +2,13 @@
 
 What a step imports is followed through this repository, inside functions too, and the workload is added,
 which is imported by its name. Changing the gate leaves the former outputs of the search as good as they were.
+A workload of TRAINING_WORKLOADS is followed through its own package as well, and no further.
 """
 
 import ast
 import functools
 import hashlib
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -26,18 +28,21 @@ def code_digest(module: str, workload: str) -> str:
     Files that lie beside a module and are no Python count as its source: templates, for one. A workload that
     nobody lists adds nothing.
     """
-    listed = workloads.MODULES.get(workload)
+    listed = workloads.modules().get(workload)
     digest = hashlib.sha256(repr(sorted(libraries().items())).encode())
-    for path in sorted(_sources(module) | (_sources(listed) if listed else set())):
-        name = str(path.relative_to(_ROOT))
+    for name, path in sorted(_sources(module) | (_sources(listed) if listed else frozenset())):
         digest.update(b"%s\0%s\0" % (name.encode(), path.read_bytes()))
     return digest.hexdigest()
 
 
 @functools.cache
-def _sources(module: str) -> set[Path]:
-    """Returns every file of this repository that `module` consists of or imports, at any depth."""
-    found: set[Path] = set()
+def _sources(module: str) -> frozenset[tuple[str, Path]]:
+    """Returns every file of ours that `module` consists of or imports, at any depth, with its name.
+
+    Ours is what lies in this repository, and the package that `module` itself is in.
+    """
+    roots = dict.fromkeys(_OURS, _ROOT) | _root_of(module.partition(".")[0])
+    found: set[tuple[str, Path]] = set()
     seen: set[str] = set()
     waiting = [module]
     while waiting:
@@ -45,20 +50,32 @@ def _sources(module: str) -> set[Path]:
         if name in seen:
             continue
         seen.add(name)
-        path = _file(name)
+        package = name.partition(".")[0]
+        path = _file(name, roots[package]) if package in roots else None
         if path is None:
             continue
-        found |= {path, *(each for each in path.parent.iterdir() if each.is_file() and each.suffix != ".py")}
+        beside = path.parent.iterdir() if path.parent != roots[package] else ()
+        files = {path, *(each for each in beside if each.is_file() and each.suffix != ".py")}
+        found |= {(each.relative_to(roots[package]).as_posix(), each) for each in files}
         waiting += _imported(path)
-    return found
+    return frozenset(found)
 
 
-def _file(name: str) -> Path | None:
-    """Returns the source of a module of ours; None for another's, and for a name that is no module."""
-    package, *inside = name.split(".")
-    if package not in _OURS:
-        return None
-    path = _ROOT.joinpath(package, *inside)
+def _root_of(package: str) -> dict[str, Path]:
+    """Returns the folder that `package` is imported from, under its name; nothing if it is not found."""
+    if package in _OURS:
+        return {}
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        return {}
+    if spec.submodule_search_locations:
+        return {package: Path(next(iter(spec.submodule_search_locations))).parent}
+    return {package: Path(spec.origin).parent} if spec.origin else {}
+
+
+def _file(name: str, root: Path) -> Path | None:
+    """Returns the source of a module below `root`; None for a name that is no module."""
+    path = root.joinpath(*name.split("."))
     return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
 
 

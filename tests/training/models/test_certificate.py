@@ -18,6 +18,7 @@ from tests.training.models.conftest import PARAMETERS, FittedModel
 from training.certificate import TOLERANCE, ParityRefused, certify
 from training.estimators.boosted_trees import BoostedTrees, fit
 from training.estimators.graph import text_and_numbers_graph
+from training.estimators.number_forest import NumberForest
 from training.estimators.text_features import TOKENS, TextFeatures
 from training.export import export
 from training.workload import Dataset, Matrix, Rows, Workload
@@ -60,6 +61,26 @@ def test_forest_of_many_trees_with_mixed_leaves_stays_within_the_tolerance(
     model = export(workload, featuriser, fitted)
     parity = certify(model, featuriser, fitted, data.rows, workload.edge_inputs())
     assert parity.max_probability_difference <= TOLERANCE
+
+
+def test_forest_of_two_classes_is_certified(flowers: tuple[Workload, Dataset, Any, Any]) -> None:
+    """Of two classes the graph counts votes for the second only; the first has the rest of the trees'."""
+    workload, data, _, _ = flowers
+    (name,) = (tensor.name for tensor in workload.contract.inputs)
+    outputs = tuple(
+        tensor.model_copy(update={"shape": (2,)}) if tensor.shape else tensor
+        for tensor in workload.contract.outputs
+    )
+    contract = replace(workload.contract, classes=("short", "long"), outputs=outputs)
+    forest = NumberForest(name, workload.contract.input_columns[name], classes=2)
+    two = replace(workload, contract=contract, estimator=forest)
+    rows = replace(data.rows, labels=np.minimum(data.rows.labels, 1))
+    features = forest.fit_featuriser({}, rows)
+    for leaf in (1, 4):
+        parameters = {"n_estimators": 100, "max_depth": 4, "min_samples_leaf": leaf}
+        fitted = forest.fit(parameters, features.matrix(rows.inputs), rows.labels, seed=0)
+        parity = certify(export(two, features, fitted), features, fitted, rows, workload.edge_inputs())
+        assert parity.max_probability_difference <= TOLERANCE
 
 
 class SparseTrees(BoostedTrees):
