@@ -86,9 +86,12 @@ PAGES: Final = {"settings.md": settings_page, "commands.md": commands_page}
 
 
 def write_pages() -> None:
-    """Writes every page into docs/reference."""
+    """Writes every page into docs/reference, and the table of differences."""
+    from cli.differences import page as differences
+
     for name, page in PAGES.items():
         write_text(FOLDER / name, page())
+    differences.write()
 
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
