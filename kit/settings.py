@@ -116,8 +116,9 @@ class Settings(BaseSettings):
 
     @classmethod
     def _complaint(cls, item: Any) -> str:
-        name = ".".join(str(step) for step in item["loc"])
-        return f"{cls.variables().get(name, name)}: {item['msg']}"
+        field, *inside = (str(step) for step in item["loc"] or ("",))
+        name = ".".join((cls.variables().get(field, field), *inside))
+        return f"{name}: {item['msg']}"
 
 
 def settings_config(prefix: str) -> SettingsConfigDict:

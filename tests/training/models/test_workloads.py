@@ -1,7 +1,9 @@
 """The two workloads hand the platform what it asks for."""
 
+import json
 import pickle
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ from contracts.features import MESSAGE_FEATURES, NUMERIC_FEATURES, NUMERIC_NAMES
 from feature_repo.offline import HistoryMissing
 from kit.errors import ExitCode
 from kit.home import Home
+from kit.settings import SettingsError
 from tests.training.models.conftest import FittedModel
 from training.corpus import store
 from training.corpus.errors import CorpusMissing
 from training.corpus.fingerprint import fingerprint
+from training.steps import code
 from training.workload import Choice, Dataset, Uniform, Whole, Workload
-from training.workloads import MODULES, UnknownWorkload, find
+from training.workloads import MODULES, UnknownWorkload, WorkloadUnusable, find, modules
 from training.workloads.spam_detector.dataset import NUMBERS, TEXT
 from training.workloads.spam_detector.history import HistoryStale
 
@@ -34,6 +38,116 @@ def test_unknown_workload_is_wrong_usage_with_the_names() -> None:
         find("span-detector")
     assert caught.value.exit_code is ExitCode.USAGE
     assert "iris, spam-detector" in (caught.value.next_step or "")
+
+
+OWN = """
+import dataclasses
+from training.workloads import iris
+
+def workload():
+    given = iris.workload()
+    return dataclasses.replace(given, contract=dataclasses.replace(given.contract, name="{name}"))
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Writes a module, and names it as the workload `flowers` in the setting."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made = []
+
+    def write(module: str, source: str) -> None:
+        (tmp_path / f"{module}.py").write_text(source, encoding="utf-8")
+        monkeypatch.setenv("TRAINING_WORKLOADS", json.dumps({"flowers": module}))
+        made.append(module)
+
+    yield write
+    for module in made:
+        sys.modules.pop(module, None)
+
+
+def test_a_workload_of_a_setting_is_found_beside_those_of_the_platform(
+    own: Callable[[str, str], None],
+) -> None:
+    """Nobody edits the platform."""
+    own("own_flowers", OWN.format(name="flowers"))
+    assert find("flowers").name == "flowers"
+    assert set(modules()) == {*MODULES, "flowers"}
+    with pytest.raises(UnknownWorkload) as caught:
+        find("trees")
+    assert "flowers, iris" in (caught.value.next_step or "")
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("", "holds no function workload"),
+        ("def workload():\n    return 5\n", "holds no function workload"),
+        ("import a_library_that_nobody_has\n", "imports a_library_that_nobody_has, which is not installed"),
+        (OWN.format(name="trees"), "calls itself 'trees', and not 'flowers'"),
+    ],
+)
+def test_a_module_that_is_no_workload_is_refused_with_the_reason(
+    own: Callable[[str, str], None], source: str, complaint: str
+) -> None:
+    """Each of the ways in which a first try goes wrong."""
+    own("own_attempt", source)
+    with pytest.raises(WorkloadUnusable, match=complaint) as caught:
+        find("flowers")
+    assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_a_module_that_is_not_found_says_where_python_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing module is not taken for one that it imports."""
+    monkeypatch.setenv("TRAINING_WORKLOADS", '{"flowers": "nowhere.flowers"}')
+    with pytest.raises(WorkloadUnusable, match="is not found") as caught:
+        find("flowers")
+    assert "PYTHONPATH" in (caught.value.next_step or "")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['{"Flowers": "a"}', '{"../flowers": "a"}', '{"flowers": "a b"}', '{"flowers": ""}', "flowers", "[1]"],
+)
+def test_a_setting_that_names_no_workloads_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Names become folders and addresses."""
+    monkeypatch.setenv("TRAINING_WORKLOADS", value)
+    with pytest.raises(SettingsError, match="TRAINING_WORKLOADS"):
+        modules()
+
+
+def test_a_name_of_the_platform_cannot_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One model would have versions of two kinds."""
+    monkeypatch.setenv("TRAINING_WORKLOADS", '{"iris": "own_flowers"}')
+    with pytest.raises(WorkloadUnusable, match="comes with the platform"):
+        find("iris")
+
+
+def test_a_change_of_a_workload_s_own_package_changes_the_key_of_its_steps_and_of_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An output of other code is never taken, whoever wrote the code."""
+    package = tmp_path / "own_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    (package / "workload.py").write_text("from own_package.features import SHIFT\n", encoding="utf-8")
+    features = package / "features.py"
+    features.write_text("SHIFT = 1\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("TRAINING_WORKLOADS", '{"flowers": "own_package.workload"}')
+
+    def keys() -> tuple[str, str]:
+        code._sources.cache_clear()
+        return code.code_digest("training.steps.fit", "flowers"), code.code_digest(
+            "training.steps.fit", "iris"
+        )
+
+    before = keys()
+    features.write_text("SHIFT = 2\n", encoding="utf-8")
+    after = keys()
+    assert before[0] != after[0]
+    assert before[1] == after[1]
+    code._sources.cache_clear()
 
 
 @pytest.mark.parametrize("name", BOTH)
