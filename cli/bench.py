@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from pathlib import Path
 from typing import Final
 
 import typer
@@ -64,8 +65,9 @@ def bench(
     """Measure speed against peers in one run.
 
     Each measurement runs on this machine, on the real corpus, next to a peer on the same input: quote the
-    ratios, not the absolute times. The figures are kept in SLUICE_HOME/bench.json. What cannot be measured
-    here is told with its reason, does not keep the rest from being measured, and makes the exit code 1.
+    ratios, not the absolute times. The figures are kept in SLUICE_HOME/bench.json, beside those of
+    measurements that were made before. What cannot be measured here is told with its reason, does not keep
+    the rest from being measured, and makes the exit code 1.
 
     Examples: `sluice bench`, `sluice bench gateway --write`, `sluice bench extraction lookup --json`.
     """
@@ -89,13 +91,22 @@ def bench(
             except SluiceError as exc:
                 missing[name] = exc
             advance()
-    document = bench_report.document(measured, missing)
-    write_text(folders.root / "bench.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    file = folders.root / "bench.json"
+    document = bench_report.joined(_former(file), bench_report.document(measured, missing))
+    write_text(file, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     if write:
-        bench_report.write(measured, missing, document["machine"])
+        bench_report.write(measured, missing, document["machine"], MEASUREMENTS)
     if as_json:
         print_json(document)
     else:
         bench_report.show(measured, missing)
     if missing:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _former(file: Path) -> object:
+    """Returns what earlier runs found; nothing if there is none, or if it cannot be read any more."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from cli import bench_summary
 from kit.benchmark import Figure, Report, Table
 from kit.errors import SluiceError, UsageError, problem
 from kit.files import write_text
@@ -64,6 +65,19 @@ def document(measured: Mapping[str, Report], missing: Mapping[str, SluiceError])
     }
 
 
+def joined(former: Any, latest: dict[str, Any]) -> dict[str, Any]:
+    """Returns `latest` with what `former` holds of other measurements, each with its own time and machine.
+
+    Whoever measures one thing again loses none of the others; the figures of one name are never mixed.
+    """
+    told = {"measured_at": latest["measured_at"], "machine": latest["machine"]}
+    whole = latest | {"runs": dict.fromkeys(latest["figures"], told)}
+    for part in ("figures", "tables", "details", "runs"):
+        kept = former.get(part, {}) if isinstance(former, dict) else {}
+        whole[part] = {name: kept[name] for name in kept if name not in latest["figures"]} | whole[part]
+    return whole
+
+
 def show(measured: Mapping[str, Report], missing: Mapping[str, SluiceError]) -> None:
     """Prints it for people."""
     rows = [(name, *_cells(figure)) for name, report in measured.items() for figure in report.figures]
@@ -80,10 +94,16 @@ def show(measured: Mapping[str, Report], missing: Mapping[str, SluiceError]) -> 
             say(f"Next: {error.next_step}")
 
 
-def write(measured: Mapping[str, Report], missing: Mapping[str, SluiceError], on: Mapping[str, Any]) -> None:
+def write(
+    measured: Mapping[str, Report],
+    missing: Mapping[str, SluiceError],
+    on: Mapping[str, Any],
+    targets: Mapping[str, str],
+) -> None:
     """Writes what was measured into its marked parts of the documents; the other parts stay.
 
-    A measurement that the page does not know yet gets a part at its end.
+    A measurement that the page does not know yet gets a part at its end. What each of `targets` gives and the
+    table of all figures, are written anew.
 
     Raises:
         UsageError: the README has no part for the gateway.
@@ -93,11 +113,21 @@ def write(measured: Mapping[str, Report], missing: Mapping[str, SluiceError], on
         if marks(name)[0] not in page:
             page += f"\n### {name.capitalize()}\n\n{marks(name)[0]}\n{marks(name)[1]}\n"
         page = replaced(page, name, markdown(name, report, missing, on), PAGE)
-    write_text(PAGE, page)
+    write_text(PAGE, with_overview(page, targets))
     if IN_README in measured:
         readme = README.read_text(encoding="utf-8")
         part = markdown(IN_README, measured[IN_README], missing, on)
         write_text(README, replaced(readme, IN_README, part, README))
+
+
+def with_overview(page: str, targets: Mapping[str, str]) -> str:
+    """Returns the page with the two parts that tell of all measurements at once.
+
+    Raises:
+        UsageError: the page has no such parts.
+    """
+    page = replaced(page, bench_summary.METHOD, bench_summary.method(targets), PAGE)
+    return replaced(page, bench_summary.ALL, bench_summary.overview(page, targets), PAGE)
 
 
 def replaced(text: str, name: str, part: str, path: Path) -> str:
@@ -129,7 +159,7 @@ def markdown(name: str, report: Report, missing: Mapping[str, SluiceError], on: 
     lines = [
         where,
         "",
-        *_rows(_FIGURE_COLUMNS, [_cells(figure) for figure in report.figures]),
+        *_rows(_FIGURE_COLUMNS, [_escaped(_cells(figure)) for figure in report.figures]),
     ]
     for table in report.tables:
         lines += ["", *_table(table)]
@@ -155,6 +185,10 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         f"{figure.ratio:.3g} times {figure.peer}" if figure.ratio is not None else "",
         figure.note or "",
     )
+
+
+def _escaped(cells: Sequence[str]) -> list[str]:
+    return [cell.replace("|", "\\|") for cell in cells]
 
 
 def _number(value: float) -> str:

@@ -43,6 +43,27 @@ def test_what_cannot_be_measured_does_not_keep_the_rest_from_it(
     assert "a thing" in told.out
 
 
+def test_measuring_one_thing_again_keeps_the_figures_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each with its own time and machine; a file that cannot be read is begun anew."""
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
+    file = tmp_path / "bench.json"
+    old = {"name": "an old thing", "value": 1.0, "unit": "s"}
+    former = {"measured_at": "2026-01-01", "machine": {"cores": 64}}
+    kept = {"figures": {"corpus": [old], "start-up": [old]}, "runs": {"corpus": former, "start-up": former}}
+    monkeypatch.setitem(MEASUREMENTS, "start-up", "tests.cli.measuring:measure")
+    for text, names in ((json.dumps(kept), {"corpus", "start-up"}), ("{", {"start-up"})):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(SystemExit):
+            main(["bench", "start-up", "--json"])
+        found = json.loads(file.read_text("utf-8"))
+        assert set(found["figures"]) == set(found["runs"]) == names
+        assert found["figures"]["start-up"][0]["name"] == "a thing"
+        assert found["runs"]["start-up"]["measured_at"] == found["measured_at"]
+        assert found["runs"].get("corpus", former) == former
+
+
 def test_an_unknown_measurement_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """The answer names what can be measured."""
     with pytest.raises(SystemExit) as left:
