@@ -103,7 +103,7 @@ def write(
     """Writes what was measured into its marked parts of the documents; the other parts stay.
 
     A measurement that the page does not know yet gets a part at its end. What each of `targets` gives and the
-    table of all figures, are written anew.
+    table of all figures are written anew.
 
     Raises:
         UsageError: the README has no part for the gateway.
