@@ -1,13 +1,15 @@
 """Settings of monitoring (prefix `MONITORING_`)."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from kit.settings import Settings, settings_config
 from monitoring.delivery.channel import Channel
 
+SESSION_SECRET_LENGTH = 32
 DURATION = r"^[1-9][0-9]{0,5}[smhd]$"
 
 
@@ -105,6 +107,16 @@ class MonitoringSettings(Settings):
     public_url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
     """Where people and messages find the console; unset, the address it listens on."""
 
+    keys_file: Path | None = None
+    """The file of API keys that open the console; unset, `gateway/keys.json` under SLUICE_HOME."""
+
+    session_secret: SecretStr | None = None
+    """What the console signs its sessions with, of 32 characters or more; the same for all who answer at one
+    address. Unset, one is made and kept under SLUICE_HOME."""
+
+    session_lasts: str = Field(default="8h", pattern=DURATION)
+    """How long a person stays signed in to the console."""
+
     schedule: bool = True
     """Whether this process runs drift, checks, the sender and the ingest of features by the clock. `false`
     in a cluster where CronJobs do."""
@@ -158,6 +170,13 @@ class MonitoringSettings(Settings):
 
     auto_promote_disagreement: float = Field(default=0.05, ge=0, le=1)
     """The largest share of shadowed requests whose verdict may differ from production's."""
+
+    @field_validator("session_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < SESSION_SECRET_LENGTH:
+            raise ValueError(f"it must have {SESSION_SECRET_LENGTH} characters or more")
+        return secret
 
     @model_validator(mode="after")
     def _every_channel_once(self) -> Self:

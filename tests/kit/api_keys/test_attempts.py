@@ -2,9 +2,8 @@
 
 import pytest
 
-from gateway.access import attempts
-from gateway.access.attempts import Attempts, origin_of
-from gateway.errors import AttemptsExceeded
+from kit.api_keys import attempts
+from kit.api_keys.attempts import Attempts, origin_of
 
 
 @pytest.mark.parametrize(
@@ -28,24 +27,20 @@ def test_what_counts_as_one_address(address: str, origin: str) -> None:
 def test_addresses_of_one_network_share_their_attempts() -> None:
     """And those of another have their own."""
     counted = Attempts(2)
-    counted.count("2001:db8::1")
-    counted.count("2001:db8::2")
-    with pytest.raises(AttemptsExceeded):
-        counted.count("2001:db8::3")
-    counted.count("2001:db8:0:1::1")
+    assert counted.count("2001:db8::1") == counted.count("2001:db8::2") == 0
+    assert counted.count("2001:db8::3") > 0
+    assert counted.count("2001:db8:0:1::1") == 0
 
 
 def test_a_minute_later_it_begins_anew() -> None:
     """The minute is that of the first wrong key; going on does not prolong it."""
     now = 1000.0
     counted = Attempts(1, lambda: now)
-    counted.count("192.0.2.7")
+    assert counted.count("192.0.2.7") == 0
     now = 1030.2
-    with pytest.raises(AttemptsExceeded) as caught:
-        counted.count("192.0.2.7")
-    assert caught.value.retry_after_seconds == 30
+    assert counted.count("192.0.2.7") == 30
     now = 1060.0
-    counted.count("192.0.2.7")
+    assert counted.count("192.0.2.7") == 0
 
 
 def test_many_addresses_take_bounded_memory() -> None:
@@ -54,6 +49,5 @@ def test_many_addresses_take_bounded_memory() -> None:
     for number in range(attempts.ADDRESSES + 500):
         counted.count(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
     assert len(counted._counted) == attempts.ADDRESSES
-    counted.count("10.0.0.0")
-    with pytest.raises(AttemptsExceeded):
-        counted.count("10.0.0.0")
+    assert counted.count("10.0.0.0") == 0
+    assert counted.count("10.0.0.0") > 0

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from contracts.environments import Environment
-from gateway.access import keys_file
-from gateway.access.keys import Keys, with_created
-from gateway.access.keys_file import KeysUnreadable, KeysUnwritable
+from kit.api_keys import keys_file
+from kit.api_keys.keys import Keys, with_created
+from kit.api_keys.keys_file import KeysUnreadable, KeysUnwritable
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MAKING = Path(__file__).with_name("making.py")

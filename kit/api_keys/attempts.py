@@ -14,8 +14,6 @@ from typing import Final
 
 import structlog
 
-from gateway.errors import AttemptsExceeded
-
 log = structlog.get_logger(__name__)
 
 WINDOW_SECONDS: Final = 60
@@ -33,12 +31,8 @@ class Attempts:
         self._clock = clock
         self._counted: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
-    def count(self, address: str) -> None:
-        """Counts one wrong key.
-
-        Raises:
-            AttemptsExceeded: the address has had its share; it is told when to come back.
-        """
+    def count(self, address: str) -> int:
+        """Counts one wrong key, and returns 0, or the seconds to wait of an address that had its share."""
         now = self._clock()
         origin = origin_of(address)
         count, ends = self._counted.get(origin, (0, now + WINDOW_SECONDS))
@@ -50,11 +44,7 @@ class Attempts:
         self._counted[origin] = count + 1, ends
         if len(self._counted) > ADDRESSES:
             self._counted.popitem(last=False)
-        if count >= self._per_minute:
-            raise AttemptsExceeded(
-                f"More than {self._per_minute} wrong keys came from this address in a minute.",
-                retry_after_seconds=math.ceil(ends - now),
-            )
+        return math.ceil(ends - now) if count >= self._per_minute else 0
 
 
 def origin_of(address: str) -> str:

@@ -9,9 +9,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from contracts.environments import Environment
-from gateway.access import key_format
-from gateway.errors import KeyMissing
-from kit.errors import UsageError
+from kit.api_keys import key_format
+from kit.errors import CallerError, UsageError
 
 _NAME: Final = r"^[A-Za-z0-9]([A-Za-z0-9 ._@-]{0,62}[A-Za-z0-9])?$"
 _MODEL: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -20,6 +19,14 @@ ModelName = Annotated[str, StringConstraints(pattern=_MODEL)]
 State = Literal["valid", "revoked", "expired"]
 
 _CLOSED = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class KeyMissing(CallerError):
+    """There is no key, or none that opens anything."""
+
+    status = 401
+    code = "key_missing"
+    title = "A valid API key is needed"
 
 
 class KeyUnknown(UsageError):

@@ -7,25 +7,23 @@ cannot be read is logged once and changes nothing: the keys of the last good fil
 import hmac
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import structlog
 
-from contracts.environments import Environment
-from gateway.access import keys_file
-from gateway.access.key_format import id_of
-from gateway.access.keys import Key, Keys, digest
-from gateway.asked import Caller
+from kit.api_keys import keys_file
+from kit.api_keys.key_format import id_of
+from kit.api_keys.keys import Key, Keys, digest
 from kit.errors import OperationalError
 
 log = structlog.get_logger(__name__)
 
 CHECK_SECONDS: Final = 0.5
-EVERYBODY: Final = Caller(key_id="everybody", name="everybody", environments=frozenset(Environment))
-"""Who sends no key, where none is needed."""
+Who = TypeVar("Who")
 _Secret = tuple[bytes, bytes, float]
 """Salt, hash, and until when (seconds since 1970)."""
 _FOREVER: Final = float("inf")
@@ -33,23 +31,27 @@ _NEVER: Final = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """A caller, and whether its key still opens anything."""
+class Holder(Generic[Who]):
+    """Who holds a key, and whether it still opens anything."""
 
-    caller: Caller
+    who: Who
     revoked: bool
     expires: float
     """Seconds since 1970."""
 
 
-class Holders:
-    """The keys in the file, ready to be compared with what a request presents."""
+class Holders(Generic[Who]):
+    """The keys in the file, ready to be compared with what a request presents.
 
-    def __init__(self, path: Path) -> None:
+    `who` makes of a key what is asked for again and again: it is called once for each key and file.
+    """
+
+    def __init__(self, path: Path, who: Callable[[Key], Who]) -> None:
         self._path = path
+        self._who = who
         self._check_at = _NEVER
         self._seen: tuple[int, ...] | None = None
-        self._held: dict[str, tuple[Holder, tuple[_Secret, ...]]] = {}
+        self._held: dict[str, tuple[Holder[Who], tuple[_Secret, ...]]] = {}
         self._dummy: tuple[_Secret, ...] = ()
 
     def start(self) -> None:
@@ -68,13 +70,12 @@ class Holders:
         now = time.time()
         return sum(not held.revoked and now < held.expires for held, _ in self._held.values())
 
-    def of(self, text: str) -> Holder | None:
+    def of(self, text: str) -> Holder[Who] | None:
         """Returns who holds the key `text`, or None if nobody does.
 
         An unknown id takes as long as a known one with a wrong secret.
         """
-        if time.monotonic() >= self._check_at:
-            self._look()
+        self._look()
         key_id = id_of(text)
         if key_id is None:
             return None
@@ -84,7 +85,14 @@ class Holders:
             right |= hmac.compare_digest(digest(salt, text), expected) and now < until
         return held if right else None
 
+    def by_id(self, key_id: str) -> Holder[Who] | None:
+        """Returns who holds the key with this id, or None: for someone who showed the key itself before."""
+        self._look()
+        return self._held.get(key_id, (None, ()))[0]
+
     def _look(self) -> None:
+        if time.monotonic() < self._check_at:
+            return
         self._check_at = time.monotonic() + CHECK_SECONDS
         signature = self._signature()
         if signature == self._seen:
@@ -114,20 +122,12 @@ class Holders:
         width = max((len(key.secrets) for key in keys.keys), default=1)
         dummies = tuple((secrets.token_bytes(16), secrets.token_bytes(32), _NEVER) for _ in range(width))
         self._held = {
-            key.id: (_holder(key), (*_kept(key), *dummies[len(key.secrets) :])) for key in keys.keys
+            key.id: (self._holder(key), (*_kept(key), *dummies[len(key.secrets) :])) for key in keys.keys
         }
         self._dummy = dummies
 
-
-def _holder(key: Key) -> Holder:
-    caller = Caller(
-        key_id=key.id,
-        name=key.name,
-        environments=frozenset(key.environments),
-        models=None if key.models is None else frozenset(key.models),
-        admin=key.admin,
-    )
-    return Holder(caller, key.revoked is not None, _seconds(key.expires))
+    def _holder(self, key: Key) -> Holder[Who]:
+        return Holder(self._who(key), key.revoked is not None, _seconds(key.expires))
 
 
 def _kept(key: Key) -> list[_Secret]:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts.environments import Environment
-from gateway.access import keys_file
-from gateway.access.keys import with_created, with_revoked
+from kit.api_keys import keys_file
+from kit.api_keys.keys import with_created, with_revoked
 
 
 def make(path: Path, name: str, count: int) -> None:

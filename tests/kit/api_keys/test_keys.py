@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.environments import Environment
-from gateway.access import key_format
-from gateway.access.keys import (
+from kit.api_keys import key_format
+from kit.api_keys.keys import (
     Key,
+    KeyMissing,
     Keys,
     KeyUnknown,
     checked,
@@ -22,7 +23,6 @@ from gateway.access.keys import (
     with_revoked,
     with_rotated,
 )
-from gateway.errors import KeyMissing
 from kit.errors import UsageError
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
-from gateway.access.keys import Keys
+from kit.api_keys.keys import Keys
 from kit.errors import OperationalError
 from kit.files import locked, write_text
 
