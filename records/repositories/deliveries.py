@@ -26,11 +26,13 @@ class Message:
     payload: dict[str, Any]
 
 
-async def enqueue(session: AsyncSession, message: Message, *, now: datetime) -> UUID | None:
+async def enqueue(
+    session: AsyncSession, message: Message, *, now: datetime, due: datetime | None = None
+) -> UUID | None:
     """Queues `message` and returns its id, or None if this change is queued for this channel already.
 
-    Call it in the transaction that changes the alert: then there is never the one without the other. A
-    message without an alert (a test) is always queued.
+    It is due at once, unless `due` is later. Call it in the transaction that changes the alert: then there is
+    never the one without the other. A message without an alert (a test) is always queued.
     """
     key = time_ordered_uuid()
     statement = upsert(session, WebhookDelivery).values(
@@ -39,7 +41,7 @@ async def enqueue(session: AsyncSession, message: Message, *, now: datetime) -> 
         **asdict(message),
         status=DeliveryStatus.PENDING,
         attempts=0,
-        next_attempt_at=now,
+        next_attempt_at=max(now, due or now),
         created_at=now,
     )
     statement = statement.on_conflict_do_nothing(index_elements=["deduplication_key"])
