@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records.keys import time_ordered_uuid
@@ -85,3 +85,36 @@ async def of_dataset(
         table.model_name == model_name, table.source == source, table.dataset == dataset
     )
     return list(await session.scalars(query.order_by(table.window_end, table.id)))
+
+
+async def measured_sources(session: AsyncSession) -> list[tuple[str, str]]:
+    """Returns each model and source of which anything is kept, in order.
+
+    By steps over the index, one for each pair: the table grows with every run, and the pairs do not.
+    """
+    table = DatasetMetric
+    pair = (table.model_name, table.source)
+    found: list[tuple[str, str]] = []
+    while True:
+        query = select(*pair).order_by(*pair).limit(1)
+        if found:
+            query = query.where(tuple_(*pair) > found[-1])
+        row = (await session.execute(query)).first()
+        if row is None:
+            return found
+        found.append((row[0], row[1]))
+
+
+async def of_window(
+    session: AsyncSession, wanted: Series, *, dataset: str, window_start: datetime, window_end: datetime
+) -> list[DatasetMetric]:
+    """Returns the values of a series over exactly this window of one dataset."""
+    query = select(DatasetMetric).where(
+        DatasetMetric.dataset == dataset,
+        DatasetMetric.window_start == window_start,
+        DatasetMetric.window_end == window_end,
+    )
+    for name, value in asdict(wanted).items():
+        if value is not None:
+            query = query.where(getattr(DatasetMetric, name) == value)
+    return list(await session.scalars(query.order_by(DatasetMetric.family, DatasetMetric.feature)))
