@@ -1,5 +1,6 @@
 """Settings of monitoring (prefix `MONITORING_`)."""
 
+import ipaddress
 from collections import Counter
 from pathlib import Path
 from typing import Literal, Self
@@ -177,6 +178,13 @@ class MonitoringSettings(Settings):
         if secret is not None and len(secret.get_secret_value()) < SESSION_SECRET_LENGTH:
             raise ValueError(f"it must have {SESSION_SECRET_LENGTH} characters or more")
         return secret
+
+    @field_validator("egress_allowed")
+    @classmethod
+    def _networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            ipaddress.ip_network(value)  # its ValueError says what is wrong with it
+        return values
 
     @model_validator(mode="after")
     def _every_channel_once(self) -> Self:
