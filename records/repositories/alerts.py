@@ -181,9 +181,40 @@ async def unmute(session: AsyncSession, alert_id: UUID, note: Note) -> Monitorin
     return alert
 
 
+async def remark(session: AsyncSession, alert_id: UUID, action: str, note: Note) -> bool:
+    """Adds an entry to the history of an alert, open or not; returns False if there is none of this id."""
+    alert = await session.get(MonitoringAlert, alert_id, with_for_update=True, populate_existing=True)
+    if alert is None:
+        return False
+    _append(alert, action, note)
+    await session.flush()
+    return True
+
+
 async def by_id(session: AsyncSession, alert_id: UUID) -> MonitoringAlert | None:
     """Returns the alert, open or not, or None."""
     return await session.get(MonitoringAlert, alert_id)
+
+
+async def latest(session: AsyncSession, cause: Cause) -> MonitoringAlert | None:
+    """Returns the alert of `cause` that was opened last, open or not, or None."""
+    query = select(MonitoringAlert).where(MonitoringAlert.key == cause.key)
+    query = query.order_by(MonitoringAlert.opened_at.desc(), MonitoringAlert.id.desc()).limit(1)
+    found: MonitoringAlert | None = await session.scalar(query)
+    return found
+
+
+async def open_of(
+    session: AsyncSession, model_name: str, environment: Environment, kind: AlertKind
+) -> list[MonitoringAlert]:
+    """Returns the open alerts of a kind of one model and environment, ordered by key."""
+    query = select(MonitoringAlert).where(
+        MonitoringAlert.model_name == model_name,
+        MonitoringAlert.environment == environment,
+        MonitoringAlert.kind == kind,
+        MonitoringAlert.resolved_at.is_(None),
+    )
+    return list(await session.scalars(query.order_by(MonitoringAlert.key)))
 
 
 async def listed(
