@@ -148,7 +148,7 @@ async def _figures(session: AsyncSession, model: str, source: str) -> list[Value
 
 def _deliveries(messages: list[Waiting], now: datetime) -> Iterator[Value]:
     for each in messages:
-        yield Value(contract.DELIVERIES, (each.channel, each.status), each.count)
+        yield Value(contract.DELIVERIES, (each.channel, each.status), each.messages)
         if each.status == DeliveryStatus.PENDING:
             age = max(now - each.oldest, timedelta(0))
             yield Value(contract.DELIVERY_AGE_SECONDS, (each.channel,), age.total_seconds())

@@ -17,7 +17,7 @@ class Waiting(NamedTuple):
     channel: str
     status: DeliveryStatus
     """`pending` or `dead`."""
-    count: int
+    messages: int
     oldest: datetime
     """When the first of them was queued."""
 
