@@ -46,6 +46,10 @@ class Secret(BaseModel):
     """HMAC-SHA256 of the whole key under the salt, in hex."""
     until: AwareDatetime | None = None
 
+    def counts(self, now: datetime) -> bool:
+        """Tells whether it still opens anything at `now`."""
+        return self.until is None or now < self.until
+
 
 class Key(BaseModel):
     """One key: for whom, for what, until when."""
@@ -99,11 +103,16 @@ def digest(salt: bytes, text: str) -> bytes:
 
 def opens(key: Key, text: str, now: datetime) -> bool:
     """Tells whether `text` is one of the key's secrets that still count at `now`."""
-    return any(
-        hmac.compare_digest(digest(bytes.fromhex(secret.salt), text), bytes.fromhex(secret.hash))
-        for secret in key.secrets
-        if secret.until is None or now < secret.until
-    )
+    return secret_of(key, text, now) is not None
+
+
+def secret_of(key: Key, text: str, now: datetime) -> Secret | None:
+    """Returns which of the key's secrets that still count at `now` is that of `text`; None if none is."""
+    for secret in key.secrets:
+        kept = bytes.fromhex(secret.hash)
+        if secret.counts(now) and hmac.compare_digest(digest(bytes.fromhex(secret.salt), text), kept):
+            return secret
+    return None
 
 
 def with_created(
