@@ -278,7 +278,8 @@ HOOKS: Final = Metric(
     name="sluice_hooks_total",
     kind=Kind.COUNTER,
     labels=("hook", "outcome"),
-    sentence="Webhooks received; outcome is accepted, repeated, unsigned, stale, malformed or too_large.",
+    sentence="Webhooks received; outcome is accepted, repeated, unsigned, stale, malformed, too_large or "
+    "failed (on our side).",
 )
 RETRAINING: Final = Metric(
     name="sluice_retraining_total",

@@ -12,12 +12,17 @@ Errors::
     ├── MethodRefused       405  a path that is there, asked in another way
     ├── BodyLate            408  the body did not come in time
     ├── BodyTooLarge        413  more bytes than a request may have
+    ├── HookUnsigned        401  a message without a valid signature or token
+    ├── HookStale           401  a signed message that is too old, or of a time to come
+    ├── HookMalformed       422  a signed message that is none of ours
+    ├── HookOtherMedia      415  a message that says that it is no JSON
     └── ReferenceUnusable   422  a version's reference is absent, empty, or of other columns than its rows
     Refused
     ├── NothingServed       422  no prediction was recorded where one was looked for
     ├── TooFewRows          422  a window holds fewer rows than a judgement needs
     └── WindowMeasured      422  the window overlaps one that was measured already
     OperationalError
+    ├── HookClosed          503  a hook that has no secret, and so accepts nothing
     ├── GatewayUnread       503  the gateway's own figures cannot be read
     └── ShuttingDown        503  the process is told to stop
 """
@@ -151,3 +156,42 @@ class WindowMeasured(NotMeasured):
 
     code = "window_measured"
     title = "Measured already"
+
+
+class HookUnsigned(CallerError):
+    """Nobody who knows a secret of this hook sent it."""
+
+    status = 401
+    code = "hook_unsigned"
+    title = "Not signed, or not by whom we trust"
+
+
+class HookStale(CallerError):
+    """The signature is good, and its time is not now."""
+
+    status = 401
+    code = "hook_stale"
+    title = "A message of another time"
+
+
+class HookMalformed(CallerError):
+    """It is signed, and says nothing that is understood here."""
+
+    status = 422
+    code = "hook_malformed"
+    title = "Not a message of ours"
+
+
+class HookOtherMedia(CallerError):
+    """Its content type says that it is no JSON."""
+
+    status = 415
+    code = "hook_other_media"
+    title = "Not JSON"
+
+
+class HookClosed(OperationalError):
+    """Whoever runs this process has not set what the hook would trust."""
+
+    code = "hook_closed"
+    title = "This hook is closed"

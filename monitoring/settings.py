@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from kit.settings import Settings, settings_config
-from monitoring.delivery.channel import Channel
+from monitoring.delivery.channel import SIGNING_PREFIX, Channel, signs
 
 SESSION_SECRET_LENGTH = 32
 DURATION = r"^[1-9][0-9]{0,5}[smhd]$"
@@ -192,3 +192,10 @@ class MonitoringSettings(Settings):
         if twice:
             raise ValueError(f"two channels are named {twice[0]}")
         return self
+
+    @field_validator("hook_secrets")
+    @classmethod
+    def _hook_secrets_sign(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(signs(secret.get_secret_value()) for secret in secrets):
+            raise ValueError(f"a secret is {SIGNING_PREFIX} and the base64 of 24 to 64 random bytes")
+        return secrets

@@ -72,12 +72,13 @@ def _secret_trouble(form: Format, secret: SecretStr | None) -> str:
         return "takes no secret: its url is the secret"
     if not _VISIBLE.fullmatch(text):
         return "has a secret with spaces, or none of ASCII"
-    if form == "webhook" and not _signs(text):
+    if form == "webhook" and not signs(text):
         return f"needs a secret of {SIGNING_PREFIX} and the base64 of 24 to 64 random bytes"
     return ""
 
 
-def _signs(secret: str) -> bool:
+def signs(secret: str) -> bool:
+    """Tells whether `secret` is one that Standard Webhooks signs with."""
     if not secret.startswith(SIGNING_PREFIX):
         return False
     try:

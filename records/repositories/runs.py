@@ -110,6 +110,11 @@ async def previous_accepted(
     )
 
 
+async def by_id(session: AsyncSession, run_id: UUID) -> ExperimentRun | None:
+    """Returns one run, or None."""
+    return await session.get(ExperimentRun, run_id)
+
+
 async def recent(
     session: AsyncSession, *, workload: str | None = None, limit: int = 20
 ) -> list[ExperimentRun]:
