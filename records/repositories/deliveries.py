@@ -67,6 +67,14 @@ async def enqueue(
     return written
 
 
+async def due_channels(session: AsyncSession, *, now: datetime) -> set[str]:
+    """Returns the channels for which messages are due; a look that keeps no writer waiting."""
+    query = select(WebhookDelivery.channel).where(
+        WebhookDelivery.status == DeliveryStatus.PENDING, WebhookDelivery.next_attempt_at <= now
+    )
+    return set(await session.scalars(query.distinct()))
+
+
 async def claim_due(
     session: AsyncSession, *, now: datetime, lease: timedelta, limit: int = 10, channel: str | None = None
 ) -> list[WebhookDelivery]:
