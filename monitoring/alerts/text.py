@@ -81,7 +81,8 @@ def lines_of(event: AlertEvent) -> list[str]:
     if text.examples:
         lines.append(f"For example: {', '.join(text.examples)}")
     lines += [f"{name}: {address}" for name, address in text.links]
-    return [*lines, *(f"{each.purpose}: {each.command}" for each in text.commands)]
+    lines += [f"{each.purpose}: {each.command}" for each in text.commands]
+    return [line for line in lines if line]
 
 
 def plain(value: str, most: int) -> str:
