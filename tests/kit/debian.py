@@ -1,8 +1,9 @@
 """Programs of Debian that tests run, found on this machine or brought by `make tools`.
 
 What needs nothing but the C library is taken out of its package into `.cache/tools`, which takes no root and
-changes nothing else. A browser needs a hundred packages: as root it is installed, with no service started.
-Where neither is possible, the reason is kept, and the tests that need the program skip with it.
+changes nothing else; only alertmanager's templates have a place that is root's. A browser needs a hundred
+packages: as root it is installed, with no service started. Where neither is possible, the reason is kept, and
+the tests that need the program skip with it.
 """
 
 import os
@@ -26,6 +27,8 @@ EXTRACTED: Final = {
     "alertmanager": ("prometheus-alertmanager", "usr/bin/prometheus-alertmanager"),
 }
 """Program, its package, and its path in it."""
+_TEMPLATES: Final = Path("/usr/share/prometheus/alertmanager")
+"""Debian's alertmanager does not start without what its package holds there."""
 INSTALLED: Final = {"chromium": "chromium"}
 _POLICY: Final = Path("/usr/sbin/policy-rc.d")
 _NO_SERVICE: Final = "#!/bin/sh\nexit 101\n"
@@ -50,10 +53,9 @@ def program(name: str, tools: Path = TOOLS) -> Path:
 def found(name: str, tools: Path = TOOLS) -> Path | None:
     """Returns where a program is: on PATH, or in `tools`."""
     package_name = Path(EXTRACTED[name][1]).name if name in EXTRACTED else name
-    for candidate in (shutil.which(name), shutil.which(package_name), shutil.which(name, path=str(tools))):
-        if candidate is not None:
-            return Path(candidate)
-    return None
+    here = None if _bare(name) else shutil.which(name, path=str(tools))
+    path = shutil.which(name) or shutil.which(package_name) or here
+    return None if path is None else Path(path)
 
 
 def provide(name: str, tools: Path = TOOLS) -> Path:
@@ -66,7 +68,7 @@ def provide(name: str, tools: Path = TOOLS) -> Path:
         path = found(name, tools)
         if path is None:
             if name in EXTRACTED:
-                _extract(EXTRACTED[name][0], tools)
+                _extract(name, tools)
             else:
                 _install(INSTALLED[name], tools)
             path = found(name, tools)
@@ -89,8 +91,11 @@ def main() -> None:
             note.unlink(missing_ok=True)
 
 
-def _extract(package: str, tools: Path) -> None:
-    """Puts the programs of a package into `tools`, one by one whole."""
+def _extract(wanted: str, tools: Path) -> None:
+    """Puts the programs of a program's package into `tools`, one by one whole."""
+    package = EXTRACTED[wanted][0]
+    if _bare(wanted) and os.geteuid() != 0:
+        raise Unavailable(f"only root may put {_TEMPLATES} there (apt-get install {package})")
     tools.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=tools) as folder:
         _from_lists(("download", package), tools, folder=Path(folder))
@@ -100,6 +105,14 @@ def _extract(package: str, tools: Path) -> None:
             if holder == package:
                 with replaced(tools / name, mode=0o755) as part:
                     shutil.copyfile(Path(folder) / path, part)
+        templates = Path(folder) / _TEMPLATES.relative_to("/")
+        if templates.exists() and os.geteuid() == 0:
+            shutil.copytree(templates, _TEMPLATES, dirs_exist_ok=True)
+
+
+def _bare(name: str) -> bool:
+    """Tells whether a program lacks what it does not start without, outside of `tools`."""
+    return name == "alertmanager" and not _TEMPLATES.exists()
 
 
 def _install(package: str, tools: Path) -> None:

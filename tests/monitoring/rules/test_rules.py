@@ -93,7 +93,7 @@ def test_an_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on(name: st
 
 
 def test_texts_of_firing_alerts_are_whole_sentences_with_names_in_them(tmp_path: Path) -> None:
-    """promtool fills the templates: what it prints where silence was expected is what people read."""
+    """The templates are filled: what promtool prints where silence was expected is what people read."""
     firing = {case.alert: case for case in reversed(CASES) if case.fires}
     wrong = [
         Case(case.alert, case.name, case.series, silent=(case.fires[-1],), step=case.step)
