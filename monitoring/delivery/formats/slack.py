@@ -36,7 +36,7 @@ def request(channel: Channel, event: AlertEvent) -> Request:
         "text": escaped(f"{text.headline}. {text.summary}", SECTION),  # for notifications and screen readers
         "blocks": [
             {"type": "header", "text": {"type": "plain_text", "text": escaped(text.headline, HEADER)}},
-            _section(escaped(text.summary, SECTION)),
+            *([_section(escaped(text.summary, SECTION))] if text.summary else []),
         ],
         "attachments": [{"color": _colour(event), "blocks": list(_details(text))}],
     }
