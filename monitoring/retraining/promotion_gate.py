@@ -97,8 +97,8 @@ def _disagreement(evidence: Evidence, settings: MonitoringSettings) -> Reason:
         return Reason(rule, kept=False, sentence=sentence)
     high = wilson(pairs.differing, pairs.asked).high
     sentence = (
-        f"Its verdict differs from production's on {pairs.differing:,} of {pairs.asked:,} messages, with 95 % "
-        f"confidence on at most {high:.1%}; at most {most:.1%} may be."
+        f"Its verdict differs from production's on {pairs.differing:,} of {pairs.asked:,} messages, which is "
+        f"at most {high:.1%} with 95 % confidence; at most {most:.1%} may be."
     )
     return Reason(rule, high <= most, sentence)
 
