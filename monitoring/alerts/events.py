@@ -10,10 +10,12 @@ from contracts import monitoring as paths
 from contracts.environments import Environment
 from kit.home import Home
 from monitoring.alerts.event import AlertEvent, Change, Command, Evidence
+from monitoring.alerts.text import plain
 from monitoring.settings import MonitoringSettings
 from records.repositories.alerts import Note
 from records.tables import MonitoringAlert
 from records.tables.monitoring_alerts import AlertKind, Severity
+from records.tables.registry import NAME_LENGTH
 
 _OF_THE_MODEL = (AlertKind.DATA_DRIFT, AlertKind.CONCEPT_DRIFT, AlertKind.PERFORMANCE_DEGRADATION)
 """What another version of the model may mend."""
@@ -91,6 +93,13 @@ def _commands(alert: MonitoringAlert, change: Change) -> Iterator[Command]:
     yield Command(
         purpose="mute", command=f"sluice alerts mute {alert.id} --for 4h --reason 'known, being mended'"
     )
+    yield from _model_commands(alert)
+    yield Command(purpose="resolve", command=f"sluice alerts resolve {alert.id} --reason 'mended'")
+
+
+def _model_commands(alert: MonitoringAlert) -> Iterator[Command]:
+    if plain(alert.model_name, NAME_LENGTH) != alert.model_name:
+        return  # a name with an end of line in it is nothing to paste into a shell
     model, why = shlex.quote(alert.model_name), shlex.quote(_why(alert))
     if alert.kind in (*_OF_THE_MODEL, AlertKind.MODEL_ERROR):
         yield Command(
@@ -102,9 +111,8 @@ def _commands(alert: MonitoringAlert, change: Change) -> Iterator[Command]:
             purpose="retrain",
             command=f"sluice pipeline run --workload {model} --trigger drift --reason {why}",
         )
-    yield Command(purpose="resolve", command=f"sluice alerts resolve {alert.id} --reason 'mended'")
 
 
 def _why(alert: MonitoringAlert) -> str:
-    family = f" of {alert.family}" if alert.family else ""
+    family = f" of {plain(alert.family, NAME_LENGTH)}" if alert.family else ""
     return f"{alert.kind.replace('_', ' ')}{family} in {alert.environment}, alert {alert.id}"

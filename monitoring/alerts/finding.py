@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.errors import UsageError
 from monitoring.alerts.text import plain
+from records.columns import clean_text
 from records.errors import RecordMissing
 from records.tables import MonitoringAlert
 
@@ -26,8 +27,9 @@ async def found(session: AsyncSession, wanted: str, *, open_only: bool) -> Monit
         UsageError: it may mean alerts of different keys; the message lists some.
         RecordMissing: there is none.
     """
-    matching = await _matching(session, wanted.strip(), open_only=open_only)
-    exact = [alert for alert in matching if wanted.strip() in (alert.key, str(alert.id), alert.id.hex)]
+    words = clean_text(wanted.strip())
+    matching = await _matching(session, words, open_only=open_only)
+    exact = [alert for alert in matching if words in (alert.key, str(alert.id), alert.id.hex)]
     open_ones = [alert for alert in exact or matching if alert.is_open]
     chosen = open_ones or exact or matching
     if not chosen:
