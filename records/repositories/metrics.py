@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records.keys import time_ordered_uuid
@@ -118,3 +118,28 @@ async def of_window(
         if value is not None:
             query = query.where(getattr(DatasetMetric, name) == value)
     return list(await session.scalars(query.order_by(DatasetMetric.family, DatasetMetric.feature)))
+
+
+class Largest(NamedTuple):
+    """The largest value that any feature of a family had over a window."""
+
+    family: str
+    window_end: datetime
+    dataset: str
+    value: float
+
+
+async def largest_of_families(
+    session: AsyncSession, wanted: Series, *, since: datetime, limit: int = 2000
+) -> list[Largest]:
+    """Returns for each family and window since then the largest value of a series, oldest first."""
+    table = DatasetMetric
+    query = select(table.family, table.window_end, table.dataset, func.max(table.value)).where(
+        table.window_end >= since
+    )
+    for name, value in asdict(wanted).items():
+        if value is not None:
+            query = query.where(getattr(table, name) == value)
+    query = query.group_by(table.family, table.window_end, table.dataset)
+    query = query.order_by(table.window_end.desc(), table.family).limit(limit)
+    return [Largest(*row) for row in (await session.execute(query)).all()][::-1]
