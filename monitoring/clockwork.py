@@ -8,9 +8,10 @@ from typing import Final
 import structlog
 
 from kit.errors import ExitCode
-from monitoring.checks import run as checks
+from monitoring.checks.run import run as checked
 from monitoring.durations import duration
 from monitoring.parts import Parts
+from monitoring.retraining.loop import follow
 from monitoring.schedule import Timed
 from monitoring.subcommands import Ended, sluice
 from records.repositories import jobs, predictions
@@ -28,6 +29,8 @@ def timed(parts: Parts) -> list[Timed]:
         Timed("drift", duration(settings.drift_every), partial(_drift, parts), _last(parts, Job.DRIFT)),
         Timed("ingest", duration(settings.ingest_every), partial(_ingest, parts), _last(parts, Job.INGEST)),
     ]
+    if settings.retraining != "off":
+        found.append(Timed("retraining", duration(settings.check_every), partial(follow, parts)))
     if settings.auto_promote:
         found.append(Timed("promote", duration(settings.check_every), partial(_promote, parts)))
     return found
@@ -48,7 +51,7 @@ async def _deliver(parts: Parts) -> None:
 
 
 async def _check(parts: Parts) -> None:
-    await checks.run(parts, now=datetime.now(UTC))
+    await checked(parts, now=datetime.now(UTC))
 
 
 async def _drift(parts: Parts) -> None:
