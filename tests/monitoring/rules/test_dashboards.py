@@ -1,4 +1,4 @@
-"""Grafana's dashboards: as their generator makes them, and with queries that promtool reads and names that exist."""
+"""Grafana's dashboards: as their generator makes them, with queries that promtool reads."""
 
 import itertools
 import json
