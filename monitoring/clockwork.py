@@ -63,6 +63,7 @@ async def _drift(parts: Parts) -> None:
             await jobs.completed(session, Job.DRIFT, now=datetime.now(UTC))
         log.info("drift_run_done", measured=0, not_measured=0)
         return
+    log.info("drift_run_begun")
     ended = await sluice(parts.home, "drift", "run")
     results = ended.document.get("results")
     if isinstance(results, list):
@@ -77,6 +78,7 @@ async def _ingest(parts: Parts) -> None:
     if not parts.home.features.is_dir():
         log.debug("ingest_skipped", reason="no sender features on this machine")
         return
+    log.info("ingest_begun")
     ended = await sluice(parts.home, "features", "ingest")
     if ended.code != ExitCode.DONE:
         _failed("ingest", ended)
