@@ -25,9 +25,9 @@ ALIKE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "setting",
             "GATEWAY_AUTHENTICATION",
         ),
-        "Whether `sluice up` starts the gateway too: a choice within one machine.": of(
+        "Whether `sluice up` starts the gateway and monitoring too: a choice within one machine.": of(
             "setting",
-            "SERVING_GATEWAY",
+            "SERVING_GATEWAY SERVING_MONITORING",
         ),
         "Manners that a library is told wherever it runs: no reports to its makers, no noise.": of(
             "variable",

@@ -99,6 +99,7 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         (
             *of("setting", "GATEWAY_HOST TRANSFORMER_HOST MONITORING_HOST"),
             *of("variable", "GATEWAY_HOST GATEWAY_PORT TRANSFORMER_HOST TRANSFORMER_PORT"),
+            *of("variable", "MONITORING_HOST MONITORING_PORT"),
             "image gateway.Dockerfile: GATEWAY_HOST=0.0.0.0",
             "image gateway.Dockerfile: GATEWAY_PORT=8080",
             "image transformer.Dockerfile: TRANSFORMER_HOST=0.0.0.0",
@@ -278,7 +279,7 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "What runs by the clock",
         "the monitoring process of `sluice up`: drift, checks, messages, ingest",
         "the same process, or CronJobs with `MONITORING_SCHEDULE=false`; runs of the pipeline by KFP",
-        of("setting", "MONITORING_SCHEDULE"),
+        (*of("setting", "MONITORING_SCHEDULE"), *of("program", "monitoring")),
         "on one machine nothing retrains by the clock: use cron with `sluice pipeline run`",
         in_readme=True,
     ),
