@@ -6,7 +6,7 @@ process was killed or never came so far, is closed here, by the first look at th
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -29,6 +29,8 @@ ATTEMPTS: Final = 3
 _RUN: Final = "run"
 """Among the parameters of a run that has begun: the id under which the pipeline knows it."""
 _LONGEST: Final = 1000
+_REMEMBERED: Final = timedelta(days=3650)
+"""A longer cooldown is none that ends."""
 
 log: Final = structlog.get_logger(__name__)
 
@@ -63,7 +65,7 @@ def waits(row: ExperimentRun, home: Home, machine: str) -> bool:
 
 
 async def brakes(
-    session: AsyncSession, home: Home, machine: str, model: str, *, now: datetime
+    session: AsyncSession, home: Home, machine: str, model: str, *, cooldown: timedelta, now: datetime
 ) -> tuple[Brakes, list[ExperimentRun]]:
     """Returns what was started before for `model`, and the runs that were closed because they had died.
 
@@ -74,9 +76,12 @@ async def brakes(
     words = (
         f"A run for {model} has been under way since {running[0].started_at:%H:%M} UTC." if running else ""
     )
-    latest = [row for row in await runs.recent(session, workload=model) if row.trigger == Trigger.DRIFT]
-    today = await runs.count_started(session, model, Trigger.DRIFT, since=now - DAY)
-    return Brakes(words, latest[0].started_at if latest else None, today), closed
+    since = now - min(max(DAY, cooldown), _REMEMBERED)
+    started = [
+        row.started_at for row in await runs.started_by(session, Trigger.DRIFT, since=since, workload=model)
+    ]
+    today = sum(at >= now - DAY for at in started)
+    return Brakes(words, started[-1] if started else None, today), closed
 
 
 async def settled(

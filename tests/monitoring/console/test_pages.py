@@ -21,6 +21,7 @@ from records.repositories import alerts, paged
 from records.repositories.alerts import Cause
 from records.tables.monitoring_alerts import AlertKind, Severity
 from tests.monitoring.console import filling
+from tests.monitoring.console.conftest import first
 
 LISTS = ("/", "/alerts", "/alerts?show=all", "/drift", "/promotions", "/runs", "/dead-letters")
 ATTACK = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}</title></svg>"
@@ -105,10 +106,10 @@ async def test_the_page_of_a_model_shows_drift_and_figures_over_time(
     ]  # fmt: skip
     header = page.css("figure")[0]
     assert (len(header.css("path.dot.bad")), len(header.css("circle"))) == (3, 22)
-    assert "36 % moved, drift, version 1" in header.css_first("tbody tr td:last-child").text()
+    assert "36 % moved, drift, version 1" in first(header, "tbody tr td:last-child").text()
     assert len(page.css(f"a[href^='{CONSOLE}/reports/drift/']")) == 3
     short = await read(ann, f"/drift/production/{SPAM_DETECTOR}?days=1")
-    assert len(short.css_first("figure").css("tbody tr")) == 1
+    assert len(first(short, "figure").css("tbody tr")) == 1
 
 
 async def test_an_alert_shows_all_that_is_known(ann: httpx.AsyncClient, alert_id: UUID) -> None:
@@ -146,7 +147,7 @@ async def test_the_ledger_and_the_runs_say_why(
     assert not page.css("a[rel=noreferrer]")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example/")
     page = await read(ann, "/runs")
-    link = page.css_first("a[rel=noreferrer]")
+    link = first(page, "a[rel=noreferrer]")
     assert link.attributes["href"] == "https://mlflow.example/#/runs/8d635d30efe14c02"
 
 
@@ -210,10 +211,10 @@ async def test_a_model_of_any_name_has_a_page(ann: httpx.AsyncClient, records: R
     name = "a/b c?d#e%2F<ü>"
     await filling.drift(records, datetime.now(UTC), windows=2, model=name)
     page = await read(ann, "/drift")
-    target = page.css_first("article a").attributes["href"] or ""
+    target = first(page, "article a").attributes["href"] or ""
     answer = await ann.get(target)
     assert answer.status_code == 200
-    assert LexborHTMLParser(answer.text).css_first("h1").text() == name
+    assert first(LexborHTMLParser(answer.text), "h1").text() == name
     assert (await ann.get(f"{CONSOLE}/drift/production/none")).status_code == 404
     assert (await ann.get(f"{CONSOLE}/drift/nowhere/{SPAM_DETECTOR}")).status_code == 404
 

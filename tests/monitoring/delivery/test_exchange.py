@@ -226,6 +226,14 @@ async def test_an_authority_that_nobody_knows_is_refused(secure: Receiver) -> No
     assert secure.received == []
 
 
+async def test_authorities_of_ones_own_are_named_in_the_usual_variable(
+    secure: Receiver, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`SSL_CERT_FILE`, as for every program that uses OpenSSL."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    assert (await asked(at(secure), names=Names(["127.0.0.1"]))).status == 200
+
+
 async def test_an_old_certificate_is_refused(authority: Authority) -> None:
     """It may be renewed, so the message waits."""
     async with running(tls=authority.server(expired=True)) as old:

@@ -139,10 +139,33 @@ async def test_a_channel_that_hangs_holds_up_no_other(memory: Records, receiver:
         sending = asyncio.create_task(send(memory, made))
         await receiver.wait(lambda: len(receiver.received) == 3)
         await slow.wait(lambda: len(slow.received) == 1)
+        # What is queued while it hangs arrives too, and in the same pass.
+        await queued(memory, made.channels, family="late")
+        await receiver.wait(lambda: len(receiver.received) == 4)
         assert not sending.done()
         free.set()
-        assert await sending == Sent(delivered=3, again=1)
+        assert await sending == Sent(delivered=4, again=1)
         assert len(slow.received) == 1
+
+
+async def test_a_pass_that_is_broken_off_can_be_done_again(memory: Records, receiver: Receiver) -> None:
+    """What it had claimed is due when the claim ends; no task of it goes on."""
+
+    async def hanging(_request: Received, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    receiver.behaviour = hanging
+    made = settings(channel("webhook", receiver.url()))
+    await queued(memory, made.channels)
+    before = asyncio.all_tasks()
+    sending = asyncio.create_task(send(memory, made))
+    await receiver.wait(lambda: len(receiver.received) == 1)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert {task for task in asyncio.all_tasks() - before if "Receiver" not in repr(task)} == set()
+    receiver.behaviour = saying(OK)
+    assert await send(memory, made, 300) == Sent(delivered=1)
 
 
 async def test_a_dead_channel_costs_one_attempt_in_a_pass(memory: Records) -> None:
