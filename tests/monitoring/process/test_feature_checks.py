@@ -18,6 +18,9 @@ from records.engine import Records
 from records.repositories import alerts, jobs, predictions
 from records.repositories.predictions import NewPrediction
 from records.tables.monitoring_alerts import AlertKind, Severity
+from tests.records.conftest import address, migrated_file, postgresql, records
+
+__all__ = ["address", "migrated_file", "postgresql", "records"]
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
