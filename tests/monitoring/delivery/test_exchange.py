@@ -48,7 +48,9 @@ async def test_an_answer_is_told(receiver: Receiver) -> None:
 async def test_the_host_is_the_name_and_not_the_address(receiver: Receiver) -> None:
     """Although the connection goes to an address."""
     await asked(f"http://{NAME}:{receiver.port}/", names=Names(["127.0.0.1"]))
-    assert receiver.received[0].headers["host"] == f"{NAME}:{receiver.port}"
+    await asked(f"http://[2606:4700::1111]:{receiver.port}/", names=Names(["127.0.0.1"]))
+    hosts = [request.headers["host"] for request in receiver.received]
+    assert hosts == [f"{NAME}:{receiver.port}", f"[2606:4700::1111]:{receiver.port}"]
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed(receiver: Receiver) -> None:
