@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import COMMANDS
+from cli.main import COMMANDS, load
 from cli.reference import FOLDER, PAGES, settings_classes
 
 ROOT = Path(__file__).parents[2]
 PAGES_OF_PEOPLE = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -47,9 +48,16 @@ def test_relative_links_lead_to_files(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES_OF_PEOPLE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_in_the_documents_exist(page: Path) -> None:
-    """Every `sluice X` that a page names in code can be called."""
-    for name in re.findall(r"`sluice ([a-z]+)", page.read_text(encoding="utf-8")):
+    """Every `sluice X` that a page names in code can be called, and so can every `sluice X Y` of a group."""
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"`sluice ([a-z]+)(?: ([a-z]+))?", text))
+    named |= set(
+        re.findall(r"^ *sluice ([a-z]+)(?: ([a-z]+))?", "\n".join(FENCED.findall(text)), re.MULTILINE)
+    )
+    for name, member in sorted(named):
         assert name in COMMANDS, f"{page.name}: sluice {name}"
+        members = getattr(load(name), "commands", None)
+        assert not member or not members or member in members, f"{page.name}: sluice {name} {member}"
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs/adr").glob("[0-9]*.md")), ids=lambda path: path.name)
