@@ -139,7 +139,7 @@ async def machine(
     finished: Finished,
     folder: Path,
     patch: pytest.MonkeyPatch,
-    retraining_arguments: tuple[str, ...] = ("--trials", "2"),
+    retraining_arguments: tuple[str, ...] = ("--trials", "1"),
 ) -> AsyncIterator[Parts]:
     """Yields a monitoring process on a copy of the machine on which version 1 was trained."""
     home = Home(folder / "home")
@@ -208,6 +208,7 @@ async def test_a_drift_that_people_have_labels_for_retrains_and_is_gone(
 ) -> None:
     """From quiet traffic to a shift, an alert, a signed webhook, a run, a new version, and quiet again."""
     start = datetime.now(UTC) - 5 * HOUR
+    monkeypatch.setenv("TRAINING_SEARCH_FOLDS", "0")
     async with machine(finished, tmp_path, monkeypatch) as quiet, served(quiet) as address:
         parts = telling(quiet, address)
         home, records = parts.home, parts.records
