@@ -15,7 +15,6 @@ BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.D
 SHORTER = {
     "TRAINING_EVALUATION_SEEDS": "[0, 1]",
     "TRAINING_BOOTSTRAP_RESAMPLES": "100",
-    "TRAINING_SEARCH_FOLDS": "0",
     "SERVING_MLFLOW_PAGES": "false",
     "SERVING_INSTANCES": "1",
 }
