@@ -70,7 +70,8 @@ class Attempts:
             tls=wire.tls,
         )
         self.lease = timedelta(seconds=2 * settings.delivery_timeout_seconds + 60)
-        """Longer than the longest attempt and what is written around it."""
+        """From the beginning of a turn: longer than the turn, the attempt that may still begin in it, and what
+        is written around that."""
 
     async def attempt(self, channel: Channel, delivery: WebhookDelivery) -> Sent:
         """Sends one claimed message and marks it."""
