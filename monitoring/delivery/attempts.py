@@ -70,8 +70,7 @@ class Attempts:
             tls=wire.tls,
         )
         self.lease = timedelta(seconds=2 * settings.delivery_timeout_seconds + 60)
-        """From the beginning of a turn: longer than the turn, the attempt that may still begin in it, and what
-        is written around that."""
+        """From the beginning of a turn; longer than it, the attempt that may still begin, and the mark."""
 
     async def attempt(self, channel: Channel, delivery: WebhookDelivery) -> Sent:
         """Sends one claimed message and marks it."""
