@@ -155,7 +155,7 @@ async def test_an_endless_answer_is_read_to_its_bound(receiver: Receiver) -> Non
 
     receiver.behaviour = endless
     assert await asked(receiver.url()) == Answer(status=500, text="x" * ANSWER_BYTES)
-    assert sent < 30_000_000
+    assert sent < 12_000_000
 
 
 async def unfinished(_request: Received, writer: asyncio.StreamWriter) -> None:
