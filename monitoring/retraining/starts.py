@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kit.files import Locked
 from kit.home import Home
 from monitoring.drift.result import Document
 from monitoring.retraining import process, slot
@@ -26,6 +27,9 @@ START: Final = "start"
 """Among the parameters of a run that the loop started."""
 ATTEMPTS: Final = 3
 """How often a process is begun that is killed before it says a word."""
+TURNS: Final = 1000
+"""How often one is begun that finds another run under way in the same SLUICE_HOME, of whatever model."""
+UNHEARD: Final = "Nothing was heard of it for a day."
 _RUN: Final = "run"
 """Among the parameters of a run that has begun: the id under which the pipeline knows it."""
 _LONGEST: Final = 1000
@@ -60,8 +64,13 @@ def waits(row: ExperimentRun, home: Home, machine: str) -> bool:
     start = start_of(row)
     if start is None or start.machine != machine or row.status != RunStatus.RUNNING or _RUN in row.parameters:
         return False
-    again = start.how == "local" and start.attempts < ATTEMPTS and not process.left(home, row.id).spoke
-    return start.attempts == 0 or again
+    if start.attempts == 0:
+        return True
+    if start.how == "kubeflow":
+        return False
+    found = process.left(home, row.id)
+    most = TURNS if found.document.get("code") == Locked.code else 0 if found.spoke else ATTEMPTS
+    return start.attempts < most
 
 
 async def brakes(
@@ -104,15 +113,18 @@ def _died(row: ExperimentRun, home: Home, machine: str, now: datetime) -> str | 
     """Returns why a run that is held for running is not; None if it is, and nothing if it is not ours."""
     start = start_of(row)
     old = row.started_at < now - DAY
-    if start is None:  # a person's run: who began it closes it, and after a day it holds nobody up
+    begun = _RUN in row.parameters
+    elsewhere = start is not None and (start.machine != machine or (start.how == "kubeflow" and begun))
+    if start is None or (elsewhere and begun):
+        # Who began it closes it. After a day it holds nobody up.
         return "" if old else None
-    if start.machine != machine:
-        return "Nothing was heard of it for a day." if old else None
+    if elsewhere:
+        return UNHEARD if old else None
     if slot.is_taken(home, row.workload) or waits(row, home, machine):
         return None
     found = process.left(home, row.id)
-    if start.how == "kubeflow" and "id" in found.document:  # handed over: the cluster closes it
-        return "Nothing was heard of it for a day." if old else None
+    if start.how == "kubeflow" and "id" in found.document:  # handed over, and not begun yet
+        return UNHEARD if old else None
     return _last_words(found)
 
 

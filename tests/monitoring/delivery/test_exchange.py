@@ -141,18 +141,21 @@ async def test_a_reset_is_told(receiver: Receiver) -> None:
     assert (await refused(gone.url())).message == "nothing answers there"
 
 
-async def endless(_request: Received, writer: asyncio.StreamWriter) -> None:
-    """Answers 500 and never stops."""
-    writer.write(b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
-        await writer.drain()
-
-
 async def test_an_endless_answer_is_read_to_its_bound(receiver: Receiver) -> None:
-    """And no further."""
+    """And no further: what the server could send is what the buffers between the two hold."""
+    sent = 0
+
+    async def endless(_request: Received, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+            sent += 0x10000
+            await writer.drain()
+
     receiver.behaviour = endless
     assert await asked(receiver.url()) == Answer(status=500, text="x" * ANSWER_BYTES)
+    assert sent < 12_000_000
 
 
 async def unfinished(_request: Received, writer: asyncio.StreamWriter) -> None:

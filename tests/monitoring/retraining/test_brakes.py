@@ -236,7 +236,7 @@ def test_two_processes_at_once_start_one_run(
                         "tests.monitoring.retraining.flood",
                         str(root),
                         f"p{number}",
-                        "50",
+                        "20",
                     ),
                     env=variables | {"SLUICE_HOME": str(root), "RECORDS_URL": address},
                     stdin=subprocess.PIPE,
