@@ -291,7 +291,7 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
             *of("setting", "MONITORING_RETRAINING"),
             *_branches("monitoring/retraining/loop.py", "kubeflow"),
             *_branches("monitoring/retraining/process.py", "kubeflow"),
-            *_branches("monitoring/retraining/starts.py", "kubeflow local"),
+            *_branches("monitoring/retraining/starts.py", "kubeflow"),
         ),
         "off by default in both",
         in_readme=True,
