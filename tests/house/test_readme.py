@@ -125,6 +125,13 @@ def test_the_readme_leads_each_of_its_four_users_to_a_guide_and_to_the_picture()
     assert "](docs/images/sluice.svg)" in readme
 
 
+def test_every_page_is_reached_from_the_readme() -> None:
+    """A page that nobody finds is not there."""
+    readme = README.read_text(encoding="utf-8")
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "tutorials").glob("*.md")]
+    assert [page.name for page in pages if f"]({page.relative_to(ROOT)}" not in readme] == []
+
+
 def test_the_picture_is_drawn_for_light_and_dark_and_says_what_it_shows() -> None:
     """No script, nothing from elsewhere, words for those who do not see it."""
     picture = (ROOT / "docs" / "images" / "sluice.svg").read_text(encoding="utf-8")
