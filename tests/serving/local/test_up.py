@@ -478,7 +478,7 @@ def test_a_machine_where_triton_cannot_run_is_told_in_words(
 
 
 def test_the_command_brings_up_and_what_it_started_outlives_it(small: Home) -> None:
-    """In a process of its own, which ends: MLflow's pages, the console, and the model, asked as it was told."""
+    """In a process of its own, which ends: MLflow's pages, the console, the model, asked as it was told."""
     more = {"SERVING_MLFLOW_PAGES": "true", "SERVING_MONITORING": "true"}
     brought = command(small, "up", "--environment", "production", "--json", **more)
     assert brought.returncode == 0, brought.stdout + brought.stderr
