@@ -151,9 +151,9 @@ async def test_the_ledger_and_the_runs_say_why(
     assert link.attributes["href"] == "https://mlflow.example/#/runs/8d635d30efe14c02"
 
 
-@pytest.mark.parametrize(
-    ("page", "told"),
-    [
+async def test_an_empty_page_says_what_to_do_next(ann: httpx.AsyncClient) -> None:
+    """A new machine shows no error and no blank."""
+    for page, told in (
         ("/", "sluice up"),
         ("/alerts", "sluice drift run"),
         ("/alerts?show=all", "Show the open ones"),
@@ -162,11 +162,8 @@ async def test_the_ledger_and_the_runs_say_why(
         ("/runs", "sluice pipeline run"),
         ("/dead-letters", "sluice alerts test CHANNEL"),
         ("/runs?page=400", "that long ago"),
-    ],
-)
-async def test_an_empty_page_says_what_to_do_next(ann: httpx.AsyncClient, page: str, told: str) -> None:
-    """A new machine shows no error and no blank."""
-    assert told in words(await read(ann, page))
+    ):
+        assert told in words(await read(ann, page)), page
 
 
 async def test_what_hostile_records_hold_stays_text(
@@ -245,19 +242,16 @@ async def test_lists_come_in_pages(
     assert len((await read(ann, "/alerts?environment=nowhere")).css("tbody tr")) == paged.ROWS
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+async def test_a_path_that_is_none_is_told_as_a_page(ann: httpx.AsyncClient) -> None:
+    """With the way back, and without the path in it."""
+    for path in (
         "/nothing", "/alerts/1", "/alerts/x'--", f"/alerts/{uuid4()}", "/alerts/", "//",
         "/static/x/console.css", "/static/../routes.py", "/static/x/..%2froutes.py", "/../hooks",
         "/drift/production", "/%00", "/%ff",
-    ],
-)  # fmt: skip
-async def test_a_path_that_is_none_is_told_as_a_page(ann: httpx.AsyncClient, path: str) -> None:
-    """With the way back, and without the path in it."""
-    answer = await ann.get(f"{CONSOLE}{path}")
-    assert answer.status_code == 404
-    assert "To the overview" in answer.text or answer.headers["content-type"].startswith("text/plain")
+    ):  # fmt: skip
+        answer = await ann.get(f"{CONSOLE}{path}")
+        assert answer.status_code == 404, path
+        assert "To the overview" in answer.text or answer.headers["content-type"].startswith("text/plain")
 
 
 async def test_long_queries_and_wrong_methods_harm_nothing(ann: httpx.AsyncClient) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -63,6 +65,14 @@ def test_a_gateway_that_does_not_answer_is_told_by_the_exit_code(
     write_text(address_file(home.root), "http://127.0.0.1:9\n")
     assert sluice("check") == 1
     assert "http://127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_the_process_begins_without_what_its_jobs_need() -> None:
+    """Drift and ingest are processes of their own: none of their libraries is imported here."""
+    heavy = "('pandas', 'scipy', 'sklearn', 'evidently', 'feast', 'pyarrow', 'mlflow', 'onnxruntime')"
+    code = f"import sys, monitoring.server; print([name for name in {heavy} if name in sys.modules])"
+    found = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 def test_wrong_settings_are_told_before_anything_runs(
