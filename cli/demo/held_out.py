@@ -27,7 +27,7 @@ class Message(NamedTuple):
 def held_out(home: Home, rows: Path, *, seed: int, most: int) -> list[Message]:
     """Returns up to `most` messages of the test split of `seed`, by their ids, which are random.
 
-    `rows` is the snapshot of the pipeline's step `features`: it holds the split that the version was made with.
+    `rows` is the snapshot of the pipeline's step `features`, with the split that the version was made with.
     """
     import pyarrow.compute as pc
 

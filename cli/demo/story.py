@@ -1,7 +1,7 @@
 """The story, chapter by chapter; each returns what it measured, and fails if a promise is not kept.
 
 What is built is asked as its users ask it: commands in processes of their own, HTTP with a key, Triton's own
-client. Only three things are the demo's own: which messages are sent, the shift that is made of some of them, and the
+client. Three things are the demo's own: which messages are sent, the shift that is made of some of them, and the
 listener that the webhook comes to.
 """
 
