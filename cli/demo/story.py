@@ -1,8 +1,8 @@
 """The story, chapter by chapter; each returns what it measured, and fails if a promise is not kept.
 
 What is built is asked as its users ask it: commands in processes of their own, HTTP with a key, Triton's own
-client. Three things are the demo's own: which messages are sent, the shift that is made of some of them, and the
-listener that the webhook comes to.
+client. The demo's own are three things: which messages are sent, the shift that is made of some of them, and
+the listener that the webhook comes to.
 """
 
 import base64
