@@ -15,7 +15,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 STAMP := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 
-.PHONY: help setup demo test lint types lock docs peers bench clean
+.PHONY: help setup tools demo coverage test lint types lock docs peers bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,10 +36,16 @@ $(STAMP): $(UV) requirements/dev.txt requirements/node.txt requirements/triton.t
 	$(UV) pip sync --quiet --compile-bytecode --python $(VENV)/triton/bin/python --require-hashes requirements/triton.txt
 	@touch $@
 
-demo: setup ## set up, then run the main job: corpus, validation, features, lookup
+tools: setup ## bring Debian's programs that tests run (promtool, amtool, chromium), unless they are here
+	$(BIN)/python -m tests.kit.debian
+
+demo: setup ## set up, then show the whole platform on real e-mail
 	$(BIN)/sluice demo
 
-test: setup lint types ## set up, then lint, types, import contracts and tests with coverage
+test: setup tools lint types ## set up, then lint, types, import contracts and tests
+	$(BIN)/pytest -n 3 --dist loadgroup
+
+coverage: setup tools ## the tests again with line and branch coverage, which take half as long again
 	$(BIN)/pytest -n 3 --dist loadgroup --cov --cov-report=term
 
 lint: setup ## ruff (format and rules) and the import contracts

@@ -20,6 +20,7 @@ from serving.runtimes import triton_wheel
 
 _TIMEOUT_SECONDS: Final = 15
 _LIBRARIES: Final = ("feast", "pandas", "pyarrow", "scikit-learn", "sqlalchemy", "selectolax")
+_TOOLS: Final = Path(__file__).resolve().parents[1] / ".cache" / "tools"  # tests/kit/debian.py
 _PORTS: Final = {8080: "gateway", 5000: "MLflow", 9090: "Prometheus"}
 
 
@@ -42,8 +43,8 @@ class Finding(NamedTuple):
 
 
 def program(name: str, version_arguments: tuple[str, ...], used_for: str, remedy: str) -> Finding:
-    """Returns whether `name` is on PATH or beside this Python, and the version that it prints."""
-    path = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+    """Returns whether `name` is on PATH, beside this Python or in `.cache/tools`, and its version."""
+    path = shutil.which(name) or shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{_TOOLS}")
     if path is None:
         return Finding(name, State.MISSING, "", used_for, remedy)
     return _version_of(name, path, version_arguments, used_for, remedy)
@@ -132,7 +133,16 @@ def examine() -> list[Finding]:
         ),
         program("node", ("--version",), "npm", "apt-get install nodejs, or make setup: it installs it"),
         program("terraform", ("version",), "terraform/", "Install Terraform 1.11 or newer from HashiCorp"),
-        program("promtool", ("--version",), "tests of alert rules", "apt-get install prometheus"),
+        program(
+            "promtool", ("--version",), "tests of alert rules", "make tools, or apt-get install prometheus"
+        ),
+        program(
+            "amtool",
+            ("--version",),
+            "tests of alert routes",
+            "make tools, or apt-get install prometheus-alertmanager",
+        ),
+        program("chromium", ("--version",), "tests of the console", "apt-get install chromium"),
         program("git", ("--version",), "lineage of models", "apt-get install git"),
         *(port(number, used_for) for number, used_for in _PORTS.items()),
         *libraries(),

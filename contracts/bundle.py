@@ -40,6 +40,9 @@ FORMAT_VERSION: Final = 1
 SCORE_PREFIX: Final = "probability_"
 """Of the columns of the reference that hold scores: one for each class, `probability_<class>`."""
 
+TEXT_PREFIX: Final = "text_"
+"""Of the columns of the reference that hold facts of a text: `text_<name>`, named as in `contracts.facts`."""
+
 _Digest = Field(pattern=r"^[0-9a-f]{64}$")
 
 
@@ -85,6 +88,12 @@ class BundleContract(_Document):
     """SHA-256 of every other file, by path inside the bundle."""
     own_digest: str = ""
     """SHA-256 of this very document with this field empty: a change of the contract itself shows by it."""
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The terms among the features, without their prefix; a model that reads no text has none."""
+        names = (name for name in self.feature_names if name.startswith(TERM_PREFIX))
+        return tuple(name.removeprefix(TERM_PREFIX) for name in names)
 
 
 class Parity(_Document):

@@ -264,11 +264,22 @@ FEATURES_INGEST_TIMESTAMP: Final = Metric(
     kind=Kind.GAUGE,
     sentence="When predictions and feedback last became sender history; Unix time.",
 )
+RECORDS_UP: Final = Metric(
+    name="sluice_monitoring_records_up",
+    kind=Kind.GAUGE,
+    sentence="1 while the monitoring process can read the records; at 0 it tells nothing of them.",
+)
+GATEWAY_READ: Final = Metric(
+    name="sluice_monitoring_gateway_read",
+    kind=Kind.GAUGE,
+    sentence="1 if the latest check could read the gateway's own figures, else 0; absent before the first.",
+)
 HOOKS: Final = Metric(
     name="sluice_hooks_total",
     kind=Kind.COUNTER,
     labels=("hook", "outcome"),
-    sentence="Webhooks received; outcome is accepted, repeated, unsigned, stale, malformed or too_large.",
+    sentence="Webhooks received; outcome is accepted, repeated, unsigned, stale, malformed, too_large or "
+    "failed (on our side).",
 )
 RETRAINING: Final = Metric(
     name="sluice_retraining_total",
@@ -318,6 +329,8 @@ METRICS: Final = (
     DELIVERY_AGE_SECONDS,
     DEPLOYED_MODEL,
     FEATURES_INGEST_TIMESTAMP,
+    RECORDS_UP,
+    GATEWAY_READ,
     HOOKS,
     RETRAINING,
 )

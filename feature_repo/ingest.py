@@ -26,7 +26,7 @@ from feature_repo.store import SenderStore, apply, is_applied
 from kit.errors import OperationalError
 from kit.files import locked, write_text
 from records.engine import Records, opened
-from records.repositories import feedback, predictions
+from records.repositories import feedback, jobs, predictions
 from records.repositories.feedback import LabelledPrediction
 from records.repositories.predictions import Cursor
 from records.tables import PredictionLog
@@ -105,6 +105,8 @@ async def _ingest(
             await read.feedback(progress, page)
         with writing(store) as log:
             refreshed = refresh(store, log, now)
+    async with opened() as records, records.transaction() as session:
+        await jobs.completed(session, jobs.Job.INGEST, now=now, rows=sum(read.rows))
     return Ingested(
         until=read.until,
         predictions=read.rows[0],

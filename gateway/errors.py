@@ -34,6 +34,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from kit.api_keys import keys
 from kit.errors import CallerError, OperationalError
 
 
@@ -51,12 +52,9 @@ class EnvironmentUnknown(CallerError):
     title = "Unknown environment"
 
 
-class KeyMissing(CallerError):
+class KeyMissing(keys.KeyMissing):
     """There is no key, or none that is known."""
 
-    status = 401
-    code = "key_missing"
-    title = "A valid API key is needed"
     headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="sluice"'}
 
 

@@ -36,7 +36,8 @@ def run(
     """Compare the predictions of each version that answers with the reference in its bundle.
 
     Says for each family of features whether it drifted, in words, and writes an HTML report where one did.
-    Figures by labels, and estimates without them, come along. A window that overlaps a measured one is
+    Figures by labels, and estimates without them, come along. Alerts are opened, counted and resolved by what
+    was found. A window that overlaps a measured one is
     refused, and so is one with too few rows. The exit code is 0 when something was measured, drift or not.
 
     Examples: `sluice drift run`, `sluice drift run --environment production --window 24h`,
@@ -121,6 +122,8 @@ async def _latest(workload: str | None, environment: Environment | None) -> Any:
 
 
 def _document(outcome: Any) -> dict[str, Any]:
+    from monitoring.alerts.tables import entry_document
+
     return {
         "results": [result.model_dump(mode="json") for result in outcome.results],
         "performance": [figures.model_dump(mode="json") for figures in outcome.performance],
@@ -135,4 +138,5 @@ def _document(outcome: Any) -> dict[str, Any]:
             }
             for served, error in outcome.unmeasured
         ],
+        "alerts": [entry_document(entry) for entry in outcome.alerts],
     }

@@ -1,13 +1,16 @@
 """Settings of monitoring (prefix `MONITORING_`)."""
 
+import ipaddress
 from collections import Counter
+from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from kit.settings import Settings, settings_config
-from monitoring.delivery.channel import Channel
+from monitoring.delivery.channel import SIGNING_PREFIX, Channel, signs
 
+SESSION_SECRET_LENGTH = 32
 DURATION = r"^[1-9][0-9]{0,5}[smhd]$"
 
 
@@ -105,6 +108,16 @@ class MonitoringSettings(Settings):
     public_url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
     """Where people and messages find the console; unset, the address it listens on."""
 
+    keys_file: Path | None = None
+    """The file of API keys that open the console; unset, `gateway/keys.json` under SLUICE_HOME."""
+
+    session_secret: SecretStr | None = None
+    """What the console signs its sessions with, of 32 characters or more; the same for all who answer at one
+    address. Unset, one is made and kept under SLUICE_HOME."""
+
+    session_lasts: str = Field(default="8h", pattern=DURATION)
+    """How long a person stays signed in to the console."""
+
     schedule: bool = True
     """Whether this process runs drift, checks, the sender and the ingest of features by the clock. `false`
     in a cluster where CronJobs do."""
@@ -159,9 +172,30 @@ class MonitoringSettings(Settings):
     auto_promote_disagreement: float = Field(default=0.05, ge=0, le=1)
     """The largest share of shadowed requests whose verdict may differ from production's."""
 
+    @field_validator("session_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < SESSION_SECRET_LENGTH:
+            raise ValueError(f"it must have {SESSION_SECRET_LENGTH} characters or more")
+        return secret
+
+    @field_validator("egress_allowed")
+    @classmethod
+    def _networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            ipaddress.ip_network(value)  # its ValueError says what is wrong with it
+        return values
+
     @model_validator(mode="after")
     def _every_channel_once(self) -> Self:
         twice = [name for name, count in Counter(each.name for each in self.channels).items() if count > 1]
         if twice:
             raise ValueError(f"two channels are named {twice[0]}")
         return self
+
+    @field_validator("hook_secrets")
+    @classmethod
+    def _hook_secrets_sign(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(signs(secret.get_secret_value()) for secret in secrets):
+            raise ValueError(f"a secret is {SIGNING_PREFIX} and the base64 of 24 to 64 random bytes")
+        return secrets

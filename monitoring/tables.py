@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kit.terminal import print_table, say
+from monitoring.alerts.tables import print_entries
 from monitoring.drift.job import Outcome
 from monitoring.drift.latest import Kept
 from monitoring.drift.result import DriftResult, Verdict
@@ -25,6 +26,7 @@ def print_outcome(outcome: Outcome) -> None:
         say(f"{served.model_name} {served.model_version} in {served.environment}: {error.message}")
         if error.next_step:
             say(f"Next: {error.next_step}")
+    print_entries(outcome.alerts)
 
 
 def print_drift(result: DriftResult) -> None:

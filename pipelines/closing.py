@@ -7,6 +7,7 @@ was killed leaves nothing, and the run is closed as such.
 
 import json
 from typing import Final
+from uuid import UUID
 
 from contracts.environments import Environment
 from kit.errors import ExitCode, OperationalError, SluiceError
@@ -31,16 +32,32 @@ class NotClosed(OperationalError):
     title = "The end of the run is not written down"
 
 
-def open_run(workload: str, run: str) -> None:
+def open_run(
+    workload: str,
+    run: str,
+    *,
+    trigger: str = Trigger.MANUAL,
+    trigger_reason: str = "",
+    announced: str = "",
+) -> None:
     """Writes that a run on a cluster has begun, and stops it now if the registry does not answer.
+
+    A run that was `announced` by whoever submitted it takes over that row of the records.
 
     Raises:
         RegistryUnavailable: MLflow does not answer.
         RecordsUnavailable: the records do not.
     """
     tracking = _opened()
-    tracking.begin_run(workload, run, run=run, tags={"runner": "cluster"})
-    run_records.begin(run, workload, {"runner": "cluster"}, trigger=Trigger.MANUAL)
+    tracking.begin_run(workload, run, run=run, tags={"runner": "cluster", "trigger": trigger})
+    run_records.begin(
+        run,
+        workload,
+        {"runner": "cluster"},
+        trigger=Trigger(trigger),
+        trigger_reason=trigger_reason or None,
+        announced=UUID(announced) if announced else None,
+    )
 
 
 def note_failure(workload: str, run: str, failure: Failure) -> None:

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -40,6 +41,20 @@ class TriggerOption(StrEnum):
     DRIFT = "drift"
 
 
+TriggeredBy = Annotated[
+    TriggerOption, typer.Option("--trigger", help="What started this run: manual, schedule or drift.")
+]
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why, where a machine starts the run.")]
+Announced = Annotated[
+    UUID | None,
+    typer.Option(
+        "--announced",
+        metavar="ID",
+        help="The row of the records that whoever starts this run wrote for it; the run takes it over.",
+    ),
+]
+
+
 @pipeline.callback()
 def root() -> None:
     """Run the training pipeline here, or hand it to Kubeflow Pipelines."""
@@ -65,12 +80,9 @@ def run(
             "validate, features, search, fit, evaluate, export, register, gate or stage.",
         ),
     ] = None,
-    trigger: Annotated[
-        TriggerOption, typer.Option("--trigger", help="What started this run: manual, schedule or drift.")
-    ] = TriggerOption.MANUAL,
-    reason: Annotated[
-        str | None, typer.Option("--reason", help="Why, where a machine starts the run.")
-    ] = None,
+    trigger: TriggeredBy = TriggerOption.MANUAL,
+    reason: ReasonOption = None,
+    announced: Announced = None,
     ray_jobs: RayJobs = None,
     ray_variable: RayVariables = [],  # noqa: B006 - typer copies it
     as_json: AsJson = False,
@@ -104,6 +116,7 @@ def run(
         from_step=from_step,
         trigger=Trigger(trigger.value),
         trigger_reason=reason,
+        announced=announced,
     )
     with silent() if as_json else Display() as display:
         summary = run_pipeline(home(), request, display)
@@ -147,6 +160,9 @@ def submit(
     seed: Seed = 0,
     endpoint: EndpointOption = None,
     experiment: ExperimentOption = None,
+    trigger: TriggeredBy = TriggerOption.MANUAL,
+    reason: ReasonOption = None,
+    announced: Announced = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the run has ended.")] = False,
     wait_seconds: Annotated[
         float | None, typer.Option("--wait-seconds", min=0, help="Longest stay with --wait.")
@@ -164,6 +180,7 @@ def submit(
     settings = _endpoint_settings(endpoint, experiment)
     with Endpoint(settings) as remote:
         parameters = _parameters(workload, trials, time_budget, workers, seed)
+        parameters |= _origin(trigger, reason, announced)
         made = remote.submit(f"{workload} {_now()}", documents(settings), parameters)
         if wait:
             if not as_json:
@@ -209,6 +226,7 @@ def schedule(
     settings = _endpoint_settings(endpoint, experiment)
     with Endpoint(settings) as remote:
         parameters = _parameters(workload, trials, time_budget, workers, seed)
+        parameters |= _origin(TriggerOption.SCHEDULE, None, None)
         made = remote.schedule(f"{workload} {_now()}", cron, documents(settings), parameters)
     if as_json:
         print_json(made | {"parameters": parameters})
@@ -270,6 +288,14 @@ def _parameters(
         workload=workload, trials=trials, seed=seed, workers=workers, time_budget_seconds=time_budget
     )
     return request.arguments(TrainingSettings.load())
+
+
+def _origin(trigger: TriggerOption, reason: str | None, announced: UUID | None) -> dict[str, str]:
+    return {
+        "trigger": trigger.value,
+        "trigger_reason": reason or "",
+        "announced": "" if announced is None else str(announced),
+    }
 
 
 def _now() -> str:

@@ -91,6 +91,7 @@ def _begun(home: Home, request: Request, training: TrainingSettings, tracking: R
             arguments,
             trigger=request.trigger,
             trigger_reason=request.trigger_reason,
+            announced=request.announced,
         )
         close_abandoned(home, tracking)
         (folder / LOGS).mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from records.tables.experiment_runs import Trigger
 from training.settings import TrainingSettings
@@ -9,7 +10,7 @@ from training.settings import TrainingSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a run is asked for; `from_step` and the trigger are those of a local one."""
+    """What a run is asked for; `from_step` is that of a local one."""
 
     workload: str
     trials: int
@@ -19,6 +20,8 @@ class Request:
     from_step: str | None = None
     trigger: Trigger = Trigger.MANUAL
     trigger_reason: str | None = None
+    announced: UUID | None = None
+    """The row of `experiment_runs` that whoever started the run wrote before it."""
 
     def arguments(self, settings: TrainingSettings) -> dict[str, Any]:
         """Returns the parameters of the pipeline."""

@@ -41,8 +41,12 @@ class DiskFull(OperationalError):
     title = "The disk is full"
 
 
-def perform(step: Step, inputs: Mapping[str, str], output: str) -> None:
+def perform(
+    step: Step, inputs: Mapping[str, str], output: str, *, origin: Mapping[str, str] | None = None
+) -> None:
     """Runs `step` on the outputs of earlier steps and seals what it wrote; leaves the process if it fails.
+
+    The first step of a run on a cluster is told its `origin`: see `pipelines.closing.open_run`.
 
     With PIPELINES_REUSE_BEFORE an earlier step is not run: its former output for the same data and the same
     parameters takes its place.
@@ -60,7 +64,7 @@ def perform(step: Step, inputs: Mapping[str, str], output: str) -> None:
         journal.write(Event(step=step.name, kind=Kind.STARTED))
         try:
             kind, figures = _done(step, {name: Path(path) for name, path in inputs.items()}, Path(output),
-                                  context, settings)  # fmt: skip
+                                  context, settings, origin or {})  # fmt: skip
         except Exception as error:  # noqa: BLE001 - the outermost handler of this process
             traceback.print_exc()
             failure = failure_of(error, step.name)
@@ -117,7 +121,12 @@ def failure_of(error: Exception, step: str) -> Failure:
 
 
 def _done(
-    step: Step, inputs: Mapping[str, Path], output: Path, context: Context, settings: PipelinesSettings
+    step: Step,
+    inputs: Mapping[str, Path],
+    output: Path,
+    context: Context,
+    settings: PipelinesSettings,
+    origin: Mapping[str, str],
 ) -> tuple[Kind, Figures]:
     key = outputs.key_of(step, inputs)
     output.mkdir(parents=True, exist_ok=True)
@@ -135,7 +144,7 @@ def _done(
         # Half of a task's start would go into this import, and a local run has no use for it.
         from pipelines.closing import open_run
 
-        open_run(step.workload, settings.run_id)
+        open_run(step.workload, settings.run_id, **origin)
     figures = step.run(inputs, output, context)
     seconds = time.monotonic() - started
     outputs.seal(step, output, key=key, figures=figures, seconds=seconds, run=context.run)

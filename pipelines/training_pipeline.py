@@ -43,6 +43,7 @@ def build(profiled: Profiled, *, closing: bool) -> Any:
         folds: Any,
         workers: Any,
         evaluation_seeds: Any,
+        **origin: Any,
     ) -> None:
         done: dict[str, Any] = {}
 
@@ -53,7 +54,7 @@ def build(profiled: Profiled, *, closing: bool) -> Any:
         def of(*names: str) -> dict[str, Any]:
             return {name: done[name] for name in names}
 
-        add("load", load(workload=workload))
+        add("load", load(workload=workload, **origin))
         add("validate", validate(workload=workload, **of("load")))
         add(
             "features",
@@ -93,13 +94,18 @@ def build(profiled: Profiled, *, closing: bool) -> Any:
         folds: int = 3,
         workers: int = 1,
         evaluation_seeds: list[int] = [0, 1, 2, 3, 4],  # noqa: B006 - kfp reads the default, nothing changes it
+        trigger: str = "manual",
+        trigger_reason: str = "",
+        announced: str = "",
     ) -> None:
+        given = (workload, seed, trials, time_budget_seconds, objective, folds, workers, evaluation_seeds)
+        origin = {"trigger": trigger, "trigger_reason": trigger_reason, "announced": announced}
         if not closing:
-            tasks(workload, seed, trials, time_budget_seconds, objective, folds, workers, evaluation_seeds)
+            tasks(*given, **origin)
             return
         last = close(workload=workload)
         profiled("close", last.set_display_name("close"))
         with dsl.ExitHandler(last, name="training"):
-            tasks(workload, seed, trials, time_budget_seconds, objective, folds, workers, evaluation_seeds)
+            tasks(*given, **origin)
 
     return training_pipeline

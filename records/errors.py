@@ -5,6 +5,7 @@ Leaves of the tree in `kit.errors`::
     CallerError
     ├── RecordRejected       422  a value that no table holds: naive time, NaN, too long, a constraint
     ├── RecordMissing        404  no row has this id, or it is not in a state that allows the change
+    ├── DeliveryOvertaken    409  a message that is out of date: its channel knows a later change
     └── UsageError
         └── UnknownRevision  400  a schema revision that this installation does not know
     OperationalError
@@ -70,6 +71,14 @@ class RecordMissing(CallerError):
     status: ClassVar[int] = 404
     code = "record_missing"
     title = "No such record"
+
+
+class DeliveryOvertaken(CallerError):
+    """A message that says less than its channel knows by now."""
+
+    status: ClassVar[int] = 409
+    code = "delivery_overtaken"
+    title = "The message is out of date"
 
 
 def translation(error: Exception) -> SluiceError | None:

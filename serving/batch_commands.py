@@ -74,10 +74,10 @@ def score(
     from kit.errors import UsageError
     from kit.home import home
     from kit.terminal import bar, print_json
+    from records.bundles import fetched
     from records.model_registry import opened
     from serving.batch.run import Request
     from serving.batch.run import score as scored
-    from serving.bundles import fetched
     from serving.settings import ServingSettings
 
     if version is not None and environment is not None:

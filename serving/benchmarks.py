@@ -122,8 +122,8 @@ def _corpus(home: Home) -> list[bytes]:
 
 
 def _newest(home: Home) -> Bundle:
+    from records.bundles import fetched
     from records.model_registry import opened
-    from serving.bundles import fetched
 
     registry = opened(home)
     versions = registry.versions(SPAM_DETECTOR)

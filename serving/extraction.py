@@ -12,13 +12,12 @@ Errors::
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from contracts.bundle import TERM_PREFIX, BundleContract
 from contracts.emails import StructuredEmail
 from contracts.features import MESSAGE_FEATURES
 from contracts.tensors import PREDICTOR_INPUTS
@@ -69,24 +68,6 @@ class Extracted:
     """What stands in it after the @, or empty."""
     subject_sha256: str | None
     """As sender events have it (`feature_repo.events`); None without a subject."""
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """The tokens that a model knows: those of its terms."""
-
-    tokens: frozenset[str]
-
-    @classmethod
-    def of(cls, contract: BundleContract) -> Self:
-        """Returns the vocabulary of the model with this contract."""
-        terms = [name for name in contract.feature_names if name.startswith(TERM_PREFIX)]
-        return cls(frozenset(token for term in terms for token in term.removeprefix(TERM_PREFIX).split(" ")))
-
-    def known_share(self, text: str) -> float:
-        """Returns the share of the tokens of `text` that the model knows; 0 of an empty text."""
-        tokens = text.split()
-        return sum(map(self.tokens.__contains__, tokens)) / len(tokens) if tokens else 0.0
 
 
 def extract_raw(raw: bytes, settings: FeatureRepoSettings) -> Extracted:

@@ -1,19 +1,28 @@
 """What is remembered of an answered message: the same facts wherever a model answers (contracts/facts.py)."""
 
 from contracts.bundle import BundleContract
-from contracts.facts import Facts
-from serving.extraction import Extracted, Vocabulary
+from contracts.facts import (
+    CHARACTER_COUNT,
+    KNOWN_SHARE,
+    PLACEHOLDER_SHARE,
+    TOKEN_COUNT,
+    UNIQUE_SHARE,
+    Facts,
+)
+from feature_repo.vocabulary import Vocabulary
+from serving.extraction import Extracted
 
 
 def text_statistics(message: Extracted, vocabulary: Vocabulary) -> dict[str, float]:
     """Returns numbers about the text and no word of it; `vocabulary` is that of the model that answers."""
-    return {
-        "token_count": float(message.statistics.token_count),
-        "character_count": float(message.statistics.character_count),
-        "unique_share": message.statistics.unique_share,
-        "placeholder_share": message.statistics.placeholder_share,
-        "known_share": vocabulary.known_share(message.text),
+    statistics = {
+        TOKEN_COUNT: float(message.statistics.token_count),
+        CHARACTER_COUNT: float(message.statistics.character_count),
+        UNIQUE_SHARE: message.statistics.unique_share,
+        PLACEHOLDER_SHARE: message.statistics.placeholder_share,
     }
+    known = vocabulary.known_share(message.text)
+    return statistics if known is None else {**statistics, KNOWN_SHARE: known}
 
 
 def facts(

@@ -9,13 +9,13 @@ contract (`conformance`), and these rows are asked through the wire (`check`). E
     └── GoldenMismatch     a row is answered other than the bundle's graph answers it
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.bundle import TERM_PREFIX, BundleContract
+from contracts.bundle import BundleContract
 from contracts.tensors import Tensor
 from kit.bundle import Bundle
 from kit.errors import Refused
@@ -80,11 +80,8 @@ def rows(contract: BundleContract) -> dict[str, NDArray[Any]]:
     Texts are empty, of the model's own terms, of words that it does not know, and long; numbers are zeros,
     ones, shares, up to ten, and spread over many sizes.
     """
-    terms = [
-        name.removeprefix(TERM_PREFIX) for name in contract.feature_names if name.startswith(TERM_PREFIX)
-    ]
     random = np.random.default_rng(_SEED)
-    return {tensor.name: _values(tensor, terms, random) for tensor in contract.inputs}
+    return {tensor.name: _values(tensor, contract.terms, random) for tensor in contract.inputs}
 
 
 def expected(bundle: Bundle, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -143,7 +140,7 @@ def conformance(contract: BundleContract, metadata: Mapping[str, Any]) -> None:
         )
 
 
-def _values(tensor: Tensor, terms: list[str], random: np.random.Generator) -> NDArray[Any]:
+def _values(tensor: Tensor, terms: Sequence[str], random: np.random.Generator) -> NDArray[Any]:
     shape = (ROWS, *tensor.shape)
     size = int(np.prod(shape))
     if tensor.datatype == "BYTES":
@@ -161,7 +158,7 @@ def _values(tensor: Tensor, terms: list[str], random: np.random.Generator) -> ND
     return numbers
 
 
-def _text(at: int, terms: list[str], random: np.random.Generator) -> str:
+def _text(at: int, terms: Sequence[str], random: np.random.Generator) -> str:
     if at == 0:
         return ""
     known = [terms[index] for index in random.integers(0, len(terms), 3 * at)] if terms else []

@@ -100,7 +100,7 @@ def manifests(
     from kit.home import home
     from kit.terminal import print_json
     from records import model_registry
-    from serving.bundles import fetched
+    from records.bundles import fetched
     from serving.deployers import kserve
     from serving.deployers.settings import DeploymentSettings
     from serving.promotion.promotion import found, require_eligible

@@ -19,6 +19,7 @@ from contracts.features import SCHEMA_DIGEST
 from contracts.tensors import PREDICTOR_INPUTS, PREDICTOR_OUTPUTS
 from feature_repo.sender_numbers import SenderHistories, SenderHistory, unknown_history
 from feature_repo.settings import FeatureRepoSettings
+from feature_repo.vocabulary import Vocabulary
 from kit.bundle import Bundle
 from kit.errors import UsageError
 from kit.onnx_function import OnnxFunction
@@ -27,7 +28,6 @@ from serving.extraction import (
     NUMERIC,
     TEXT,
     Extracted,
-    Vocabulary,
     extract_element,
     extract_raw,
     extract_structured,
@@ -83,7 +83,7 @@ class Scorer:
         self.bundle = bundle
         self._settings = settings
         self._senders = senders
-        self._vocabulary = Vocabulary.of(contract)
+        self._vocabulary = Vocabulary.of(contract.terms)
         self._graph = OnnxFunction(bundle.model.read_bytes())
         self._graph.session  # noqa: B018 - opened here, and not by the first of many threads
 

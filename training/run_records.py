@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from kit.errors import CallerError
 from records import migrate
@@ -50,8 +51,11 @@ def begin(
     *,
     trigger: Trigger = Trigger.MANUAL,
     trigger_reason: str | None = None,
+    announced: UUID | None = None,
 ) -> None:
     """Writes once that a pipeline run has begun; the tables of a local SQLite file are made if need be.
+
+    A run that was announced by whoever started it has a row already, `announced`, and takes it over.
 
     Raises:
         RecordsUnavailable: the database does not answer.
@@ -71,7 +75,9 @@ def begin(
             await migrate.upgrade(records.engine)
         async with records.transaction() as session:
             under_way = await runs.running(session, workload)
-            if not any(row.parameters.get(RUN) == run for row in under_way):
+            if any(row.parameters.get(RUN) == run for row in under_way):
+                return
+            if announced is None or not await runs.adopt(session, announced, new):
                 await runs.begin(session, new)
 
     _asked(write)

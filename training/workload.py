@@ -150,6 +150,15 @@ class Referenced(Protocol):
         ...
 
 
+@runtime_checkable
+class Reading(Protocol):
+    """A featuriser that learned words, and can say how much of a text it knows."""
+
+    def known_shares(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Returns [N]: the share of each text's tokens that are known, as serving computes it."""
+        ...
+
+
 class Fitted(Protocol):
     """A fitted estimator on top of a featuriser's matrix."""
 

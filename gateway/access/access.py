@@ -10,14 +10,15 @@ import structlog
 from contracts import gateway as contract
 from contracts.environments import Environment
 from gateway.access import development
-from gateway.access.attempts import Attempts
-from gateway.access.holders import EVERYBODY, Holders, told
+from gateway.access.callers import EVERYBODY, caller_of
 from gateway.access.presented import NEXT_STEP, presented
 from gateway.access.rates import Rate, Rates
 from gateway.asked import Caller
 from gateway.errors import AttemptsExceeded, KeyMissing, ScopeMissing
 from gateway.measures import Measures
 from gateway.settings import GatewaySettings
+from kit.api_keys.attempts import Attempts
+from kit.api_keys.holders import Holders, told
 from kit.home import Home
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,7 @@ class Access:
         self._settings = settings
         self._keys_file = settings.keys_file or contract.keys_file(home.root)
         self._development_key_file = contract.development_key_file(home.root)
-        self._holders = Holders(self._keys_file)
+        self._holders = Holders(self._keys_file, caller_of)
         self._attempts = Attempts(settings.attempts_per_minute)
         self._rates = Rates(settings, measures)
         self._refused = {
@@ -93,7 +94,7 @@ class Access:
         if time.time() >= holder.expires:
             self._refused["expired"].inc()
             raise KeyMissing(f"The key expired on {told(holder.expires)}.", next_step="Ask for another one.")
-        return holder.caller
+        return holder.who
 
     def permit(
         self,
@@ -127,11 +128,13 @@ class Access:
         return await self._rates.spend(caller, count, counted=counted)
 
     def _refuse_unknown(self, address: str) -> NoReturn:
-        try:
-            self._attempts.count(address)
-        except AttemptsExceeded:
+        if wait_seconds := self._attempts.count(address):
             self._refused["attempts"].inc()
-            raise
+            most = self._settings.attempts_per_minute
+            raise AttemptsExceeded(
+                f"More than {most} wrong keys came from this address in a minute.",
+                retry_after_seconds=wait_seconds,
+            )
         self._refused["unknown"].inc()
         raise KeyMissing("Nobody has this key.", next_step="Check that it was copied whole.")
 

@@ -15,14 +15,14 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from contracts import gateway as paths
 from contracts.environments import Environment
 from feature_repo.redis_server import RedisMissing, redis_server
-from gateway.access import keys_file
 from gateway.access.access import Access
-from gateway.access.keys import Keys, with_created
 from gateway.access.rates import Rates
 from gateway.access.turns import Turns
 from gateway.asked import Caller
 from gateway.measures import Measures
 from gateway.settings import GatewaySettings
+from kit.api_keys import keys_file
+from kit.api_keys.keys import Keys, with_created
 from kit.benchmark import Figure, Report
 from kit.errors import SluiceError
 from kit.home import Home

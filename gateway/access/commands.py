@@ -10,7 +10,7 @@ import typer
 from contracts.environments import Environment
 
 if TYPE_CHECKING:
-    from gateway.access.keys import Key
+    from kit.api_keys.keys import Key
 
 keys = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -52,9 +52,9 @@ def create(
     The key goes to standard output and everything else to standard error, so that
     `sluice keys create shop --environment staging > shop.key` keeps the key and nothing more.
     """
-    from gateway.access import keys_file
     from gateway.access.durations import end
-    from gateway.access.keys import with_created
+    from kit.api_keys import keys_file
+    from kit.api_keys.keys import with_created
 
     now = datetime.now(UTC)
     until = None if expires is None else end(expires, now)
@@ -77,7 +77,7 @@ def create(
 @keys.command(name="list", epilog="Example: sluice keys list --json")
 def list_keys(as_json: AsJson = False) -> None:
     """List the keys: for whom, for what, until when. The keys themselves are not known to anybody here."""
-    from gateway.access import keys_file
+    from kit.api_keys import keys_file
     from kit.terminal import print_json, print_table, say
 
     now = datetime.now(UTC)
@@ -99,8 +99,8 @@ def list_keys(as_json: AsJson = False) -> None:
 @keys.command(epilog="Example: sluice keys revoke shop")
 def revoke(which: Which, as_json: AsJson = False) -> None:
     """End a key, with all its secrets. It stays in the list, and opens nothing any more."""
-    from gateway.access import keys_file
-    from gateway.access.keys import with_revoked
+    from kit.api_keys import keys_file
+    from kit.api_keys.keys import with_revoked
     from kit.terminal import print_json, say
 
     now = datetime.now(UTC)
@@ -120,9 +120,9 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Give a key a new secret and print it, once. Id, name, scopes and end stay as they are."""
-    from gateway.access import keys_file
     from gateway.access.durations import duration
-    from gateway.access.keys import with_rotated
+    from kit.api_keys import keys_file
+    from kit.api_keys.keys import with_rotated
 
     now = datetime.now(UTC)
     left = duration(grace)
@@ -137,8 +137,8 @@ def check(as_json: AsJson = False) -> None:
 
     It is no argument, since arguments stay in the shell's history and are seen by every user of the machine.
     """
-    from gateway.access import keys_file
-    from gateway.access.keys import Keys, checked
+    from kit.api_keys import keys_file
+    from kit.api_keys.keys import Keys, checked
     from kit.terminal import print_json, say
 
     if sys.stdin.isatty():

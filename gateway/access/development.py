@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 
 from contracts.environments import Environment
-from gateway.access import keys_file
-from gateway.access.keys import Key, Keys, opens, with_created, with_revoked
+from kit.api_keys import keys_file
+from kit.api_keys.keys import Key, Keys, opens, with_created, with_revoked
 from kit.files import write_text
 
 log = structlog.get_logger(__name__)

@@ -17,11 +17,17 @@ _ORDER: Final = tuple(Severity)
 
 
 async def tell(
-    session: AsyncSession, channels: Sequence[Channel], event: AlertEvent, *, now: datetime
+    session: AsyncSession,
+    channels: Sequence[Channel],
+    event: AlertEvent,
+    *,
+    now: datetime,
+    due: datetime | None = None,
 ) -> list[UUID]:
     """Queues `event` for each channel that wants it and was not told of this change; returns the ids.
 
-    Call it in the transaction that changes the alert: then there is never the one without the other.
+    It is sent at once, or not before `due`. Call it in the transaction that changes the alert: then there is
+    never the one without the other.
     """
     told = []
     for channel in channels:
@@ -33,7 +39,7 @@ async def tell(
             channel=channel.name,
             payload=event.model_dump(mode="json"),
         )
-        if (queued := await deliveries.enqueue(session, message, now=now)) is not None:
+        if (queued := await deliveries.enqueue(session, message, now=now, due=due)) is not None:
             told.append(queued)
     return told
 
@@ -44,8 +50,12 @@ def change_of(event: AlertEvent) -> str:
 
 
 def wants(channel: Channel, event: AlertEvent) -> bool:
-    """Tells whether `channel` is to be told of `event`; a test goes wherever it is sent."""
-    return event.change is Change.TEST or (
+    """Tells whether `channel` is to be told of `event`.
+
+    A test goes wherever it is sent, and who heard of an alert hears how it goes on, whatever its severity is
+    by then (`monitoring.alerts.book` leaves out who did not hear of it).
+    """
+    return event.change in (Change.TEST, Change.ACKNOWLEDGED, Change.RESOLVED) or (
         event.environment in channel.environments
         and event.kind in channel.kinds
         and _ORDER.index(event.severity) >= _ORDER.index(channel.min_severity)

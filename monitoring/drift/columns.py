@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.features import NUMERIC_FEATURES
+from contracts.features import NUMERIC_FEATURES, Family
 
 NUMBERS: Final = "numbers"
 """The family of input numbers that no contract gives a family."""
@@ -14,6 +14,9 @@ TEXT: Final = "text"
 """The family of facts of the text, such as its length."""
 SCORE: Final = "score"
 """The family of what the model answers: its score, and the share of each label."""
+
+FROM_MESSAGES: Final = frozenset({TEXT, Family.HEADER.value, Family.STRUCTURE.value})
+"""The families that a message alone decides: what the feature store does or does not say is not in them."""
 
 _FAMILIES: Final[Mapping[str, str]] = {feature.name: feature.family.value for feature in NUMERIC_FEATURES}
 

@@ -5,24 +5,28 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.environments import Environment
 from kit.errors import SluiceError
 from kit.files import locked
 from kit.home import Home
+from monitoring.alerts import effect, from_drift
+from monitoring.alerts.book import Entry
 from monitoring.drift import series
 from monitoring.drift.measure import measure
 from monitoring.drift.reference import Reference, bundle_of, reference_of
 from monitoring.drift.report import page
 from monitoring.drift.result import DriftResult, Verdict
 from monitoring.drift.verdicts import Strictness
-from monitoring.drift.windows import Asked, choose
+from monitoring.drift.windows import Asked, Chosen, choose, require_new
 from monitoring.durations import duration
 from monitoring.errors import NothingServed
 from monitoring.performance.job import performance
 from monitoring.performance.result import LivePerformance
 from monitoring.settings import MonitoringSettings
 from records.engine import Records
+from records.repositories import jobs, locks
 from records.repositories.prediction_windows import Served
 from records.repositories.served_versions import answering
 
@@ -44,6 +48,15 @@ class Outcome(NamedTuple):
     results: tuple[DriftResult, ...]
     performance: tuple[LivePerformance, ...]
     unmeasured: tuple[Unmeasured, ...]
+    alerts: tuple[Entry, ...] = ()
+    """Those that the run opened, counted, or saw the cause of no more."""
+
+
+class Measured(NamedTuple):
+    """What one window shows, and the alerts that it is about."""
+
+    result: DriftResult
+    alerts: tuple[Entry, ...]
 
 
 async def run(
@@ -58,7 +71,8 @@ async def run(
 ) -> Outcome:
     """Measures each model and environment, keeps the values and the page of each, and returns all.
 
-    What one of them refuses does not keep the others from being measured.
+    What one of them refuses does not keep the others from being measured. That a run over all came to its end
+    is kept too, whatever it found.
 
     Raises:
         NothingServed: no prediction was recorded of what is asked for.
@@ -71,9 +85,14 @@ async def run(
             targets = [
                 answers.served for answers in await answering(session, model=model, environment=environment)
             ]
+        outcome = await _measured(records, home, settings, targets, asked, now)
+        if model is None and environment is None:
+            async with records.transaction() as session:
+                rows = sum(result.rows for result in outcome.results)
+                await jobs.completed(session, jobs.Job.DRIFT, now=now, rows=rows)
         if not targets:
             raise _nothing(model, environment)
-        return await _measured(records, home, settings, targets, asked, now)
+        return outcome
 
 
 async def _measured(
@@ -87,6 +106,7 @@ async def _measured(
     results: list[DriftResult] = []
     figures: list[LivePerformance] = []
     unmeasured: list[Unmeasured] = []
+    entries: list[Entry] = []
     for served in targets:
         facts = {
             "model": served.model_name,
@@ -95,8 +115,10 @@ async def _measured(
         }
         try:
             reference = reference_of(bundle_of(home, served.model_name, served.model_version))
-            figures += await performance(records, settings, reference, served, now=now)
-            result = await measure_one(records, home, settings, served, reference, asked=asked, now=now)
+            judged = await performance(records, home, settings, reference, served, now=now)
+            figures += judged.figures
+            entries += judged.alerts
+            result, seen = await measure_one(records, home, settings, served, reference, asked=asked, now=now)
         except SluiceError as error:
             log.info("drift_not_measured", **facts, code=error.code, reason=error.message)
             unmeasured.append(Unmeasured(served, error))
@@ -104,7 +126,8 @@ async def _measured(
         drifted = [family.family for family in result.drifted]
         log.info("drift_measured", **facts, rows=result.rows, drifted=drifted, seconds=result.seconds)
         results.append(result)
-    return Outcome(tuple(results), tuple(figures), tuple(unmeasured))
+        entries += seen
+    return Outcome(tuple(results), tuple(figures), tuple(unmeasured), tuple(entries))
 
 
 async def measure_one(
@@ -116,8 +139,11 @@ async def measure_one(
     *,
     asked: Asked = SINCE_LAST,
     now: datetime,
-) -> DriftResult:
-    """Returns what one version's window shows, after its values and, of a drift, its page were written.
+) -> Measured:
+    """Returns what one version's window shows, after its page, its values and its alerts were written.
+
+    Values, alerts and what channels are told of them are one transaction: a run that is killed before its end
+    leaves none of them, and the next one measures the rows anew.
 
     Raises:
         TooFewRows: the window holds too few rows.
@@ -139,9 +165,18 @@ async def measure_one(
     if settings.report_when == "always" or (result.drifted and settings.report_when == "drift"):
         # The page comes first: a value that names a page which is not there would be worse than neither.
         result = result.model_copy(update={"report": page.write(home, settings, result, pair)})
+    told = effect.of_answers(reference, chosen.window.labels)
     async with records.transaction() as session:
+        await _require_alone(session, served, chosen, asked)
         await series.write(session, result)
-    return result
+        entries = await from_drift.write(session, settings, home, result, told)
+    return Measured(result, tuple(entries))
+
+
+async def _require_alone(session: AsyncSession, served: Served, chosen: Chosen, asked: Asked) -> None:
+    """Refuses a window that a run on another machine has measured in the meantime."""
+    await locks.hold(session, f"drift/{served.model_name}/{served.environment}/{asked.kind}")
+    require_new(chosen.period, await series.measured(session, served, asked.kind), served)
 
 
 def _nothing(model: str | None, environment: Environment | None) -> NothingServed:

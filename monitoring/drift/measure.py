@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from monitoring.drift.bins import grid
-from monitoring.drift.columns import Sample
+from monitoring.drift.columns import FROM_MESSAGES, Sample
 from monitoring.drift.reference import Reference
 from monitoring.drift.result import Cause, DriftResult, FamilyDrift, Verdict
 from monitoring.drift.traffic import Pair, paired
@@ -75,7 +75,12 @@ def _explained(
     examples = _examples(family, pair, window.request_ids)
     defaulted = window.defaulted_features > 0
     share = float(defaulted.mean())
-    if share < strictness.floor or not _defaults_explain(family, pair, defaulted, strictness, seed):
+    from_store = (
+        family.family not in FROM_MESSAGES
+        and share >= strictness.floor
+        and _defaults_explain(family, pair, defaulted, strictness, seed)
+    )
+    if not from_store:
         return family.model_copy(update={"examples": examples})
     return family.model_copy(
         update={

@@ -1,30 +1,25 @@
 """What a model version was made on, from its bundle, as columns to compare traffic with."""
 
-import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.bundle import SCORE_PREFIX, BundleContract
+from contracts.bundle import SCORE_PREFIX, TEXT_PREFIX, BundleContract
 from kit.bundle import Bundle, BundleDamaged, load
-from kit.files import locked
 from kit.home import Home
 from monitoring.drift.columns import SCORE, TEXT, Column, Sample, family_of
 from monitoring.errors import ReferenceUnusable
+from records.bundles import fetched
 
 PROBABILITY: Final = "probability"
 """The column of the score, as `prediction_logs` has it."""
 LABEL: Final = "label"
 """The column of the verdict; in a reference file it is the true label."""
 _ID: Final = "id"
-_TEXT_PREFIX: Final = "text_"
 _TENTHS: Final = (float(np.nextafter(np.float32(0), np.float32(-1))), *(tenth / 10 for tenth in range(1, 11)))
 _BINARY: Final = 2
-_WAIT_SECONDS: Final = 300
 
 
 @dataclass(frozen=True)
@@ -58,25 +53,10 @@ def bundle_of(home: Home, model: str, version: str) -> Bundle:
         try:
             return load(folder)
         except BundleDamaged:
-            # Whoever serves fetches it again; until then the registry's own copy is read.
-            pass
+            pass  # it is fetched again
     from records.model_registry import opened
 
-    registry = opened(home)
-    wanted = registry.version(model, version)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    what = f"The download of version {version} of {model}"
-    with locked(folder.parent / f".{version}.lock", what=what, timeout_seconds=_WAIT_SECONDS):
-        staging = Path(tempfile.mkdtemp(prefix=f".{version}.", suffix=".part", dir=folder.parent))
-        try:
-            got = registry.download(model, version, staging / "new")
-            bundle = load(got, digest=wanted.bundle_digest or None)
-            if folder.exists():
-                folder.rename(staging / "damaged")
-            got.rename(folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    return Bundle(folder, bundle.contract, bundle.parity)
+    return fetched(opened(home), home, model, version)
 
 
 def reference_of(bundle: Bundle) -> Reference:
@@ -111,7 +91,7 @@ def reference_of(bundle: Bundle) -> Reference:
         contract,
         Sample(tuple(columns), np.stack(values, axis=1).astype(np.float32)),
         numbers,
-        tuple(name.removeprefix(_TEXT_PREFIX) for name in inputs[numbers:]),
+        tuple(name.removeprefix(TEXT_PREFIX) for name in inputs[numbers:]),
         probabilities,
         np.asarray(table[LABEL].to_numpy(zero_copy_only=False), dtype=np.int64),
     )

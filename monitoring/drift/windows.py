@@ -58,13 +58,13 @@ async def choose(
             window = await prediction_windows.window(session, served, limit=asked.rows)
             _require(len(window), max(asked.rows, settings.drift_min_rows), served, asked)
             period = Period(_instant(window, 0), _instant(window, -1) + _JUST)
-            _require_new(period, before, served)
+            require_new(period, before, served)
             return Chosen(period, window, 0)
         since = now - (asked.length or longest)
         if asked.length is None and before and before[-1].until is not None:
             since = max(since, before[-1].until)
         period = Period(since, now)
-        _require_new(period, before, served)
+        require_new(period, before, served)
         rows = await count(session, served, period)
         _require(rows, settings.drift_min_rows, served, asked)
         window = await prediction_windows.window(session, served, period, limit=settings.drift_max_rows)
@@ -83,7 +83,12 @@ def _require(rows: int, needed: int, served: Served, asked: Asked) -> None:
     )
 
 
-def _require_new(period: Period, before: list[Period], served: Served) -> None:
+def require_new(period: Period, before: list[Period], served: Served) -> None:
+    """Refuses a window that shares an instant with one `before`.
+
+    Raises:
+        WindowMeasured: it does.
+    """
     overlap = series.first_overlap(period, before)
     if overlap is None or overlap.since is None or overlap.until is None:
         return

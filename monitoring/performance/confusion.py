@@ -17,6 +17,8 @@ RECALL: Final = "recall"
 SPECIFICITY: Final = "specificity"
 F1: Final = "f1"
 ACCURACY: Final = "accuracy"
+FIGURES: Final = (PRECISION, RECALL, SPECIFICITY, F1, ACCURACY)
+"""All there are; a model has some of them, by its number of classes."""
 _BINARY: Final = 2
 
 

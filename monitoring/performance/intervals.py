@@ -7,7 +7,7 @@ import numpy as np
 from monitoring.performance.confusion import F1, Counts, figures, shares
 
 LEVEL: Final = 0.95
-_Z: Final = 1.959963984540054
+Z: Final = 1.959963984540054
 _DRAWS: Final = 2000
 
 
@@ -18,13 +18,13 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(hits: float, of: float) -> Interval:
+def wilson(hits: float, of: float, z: float = Z) -> Interval:
     """Returns the score interval of a share (Wilson, 1927); of nothing it is everything."""
     if of <= 0:
         return Interval(0.0, 1.0)
-    share, z2 = hits / of, _Z**2
+    share, z2 = hits / of, z**2
     middle = (share + z2 / (2 * of)) / (1 + z2 / of)
-    half = _Z / (1 + z2 / of) * np.sqrt(share * (1 - share) / of + z2 / (4 * of**2))
+    half = z / (1 + z2 / of) * np.sqrt(share * (1 - share) / of + z2 / (4 * of**2))
     return Interval(max(0.0, float(middle - half)), min(1.0, float(middle + half)))
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.environments import Environment
@@ -66,13 +66,14 @@ async def open_or_count(session: AsyncSession, cause: Cause, sighting: Sighting)
     A sighting renews severity, summary, details and version, and ends a row of quiet runs. A new alert takes
     over the mute of the one before it.
     """
-    muted = (
+    before = (
         select(MonitoringAlert.muted_until)
-        .where(MonitoringAlert.key == cause.key, MonitoringAlert.muted_until > sighting.seen_at)
-        .order_by(MonitoringAlert.opened_at.desc())
+        .where(MonitoringAlert.key == cause.key)
+        .order_by(MonitoringAlert.opened_at.desc(), MonitoringAlert.id.desc())
         .limit(1)
-        .scalar_subquery()
+        .subquery()
     )
+    muted = select(before.c.muted_until).where(before.c.muted_until > sighting.seen_at).scalar_subquery()
     insert = upsert(session, MonitoringAlert).values(
         id=(key := time_ordered_uuid()),
         key=cause.key,
@@ -167,9 +168,53 @@ async def mute(session: AsyncSession, alert_id: UUID, note: Note, *, until: date
     return alert
 
 
+async def unmute(session: AsyncSession, alert_id: UUID, note: Note) -> MonitoringAlert:
+    """Ends the mute of an open alert and returns it; the next sighting is told.
+
+    Raises:
+        RecordMissing: there is no such open alert.
+    """
+    alert = await _open_one(session, alert_id)
+    alert.muted_until = None
+    _append(alert, "unmuted", note)
+    await session.flush()
+    return alert
+
+
+async def remark(session: AsyncSession, alert_id: UUID, action: str, note: Note) -> bool:
+    """Adds an entry to the history of an alert, open or not; returns False if there is none of this id."""
+    alert = await session.get(MonitoringAlert, alert_id, with_for_update=True, populate_existing=True)
+    if alert is None:
+        return False
+    _append(alert, action, note)
+    await session.flush()
+    return True
+
+
 async def by_id(session: AsyncSession, alert_id: UUID) -> MonitoringAlert | None:
     """Returns the alert, open or not, or None."""
     return await session.get(MonitoringAlert, alert_id)
+
+
+async def latest(session: AsyncSession, cause: Cause) -> MonitoringAlert | None:
+    """Returns the alert of `cause` that was opened last, open or not, or None."""
+    query = select(MonitoringAlert).where(MonitoringAlert.key == cause.key)
+    query = query.order_by(MonitoringAlert.opened_at.desc(), MonitoringAlert.id.desc()).limit(1)
+    found: MonitoringAlert | None = await session.scalar(query)
+    return found
+
+
+async def open_of(
+    session: AsyncSession, model_name: str, environment: Environment, kind: AlertKind
+) -> list[MonitoringAlert]:
+    """Returns the open alerts of a kind of one model and environment, ordered by key."""
+    query = select(MonitoringAlert).where(
+        MonitoringAlert.model_name == model_name,
+        MonitoringAlert.environment == environment,
+        MonitoringAlert.kind == kind,
+        MonitoringAlert.resolved_at.is_(None),
+    )
+    return list(await session.scalars(query.order_by(MonitoringAlert.key)))
 
 
 async def listed(
@@ -183,6 +228,14 @@ async def listed(
         query = query.where(MonitoringAlert.environment == environment)
     query = query.order_by(MonitoringAlert.opened_at.desc(), MonitoringAlert.id.desc()).limit(limit)
     return list(await session.scalars(query))
+
+
+async def open_counts(session: AsyncSession) -> dict[tuple[str, str, str], int]:
+    """Returns how many alerts are open, by environment, kind and severity."""
+    table = MonitoringAlert
+    named = (table.environment, table.kind, table.severity)
+    query = select(*named, func.count()).where(table.resolved_at.is_(None)).group_by(*named)
+    return {(place, kind, severity): count for place, kind, severity, count in await session.execute(query)}
 
 
 async def _open_one(session: AsyncSession, alert_id: UUID) -> MonitoringAlert:

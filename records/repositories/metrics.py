@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records.keys import time_ordered_uuid
@@ -85,3 +85,61 @@ async def of_dataset(
         table.model_name == model_name, table.source == source, table.dataset == dataset
     )
     return list(await session.scalars(query.order_by(table.window_end, table.id)))
+
+
+async def measured_sources(session: AsyncSession) -> list[tuple[str, str]]:
+    """Returns each model and source of which anything is kept, in order.
+
+    By steps over the index, one for each pair: the table grows with every run, and the pairs do not.
+    """
+    table = DatasetMetric
+    pair = (table.model_name, table.source)
+    found: list[tuple[str, str]] = []
+    while True:
+        query = select(*pair).order_by(*pair).limit(1)
+        if found:
+            query = query.where(tuple_(*pair) > found[-1])
+        row = (await session.execute(query)).first()
+        if row is None:
+            return found
+        found.append((row[0], row[1]))
+
+
+async def of_window(
+    session: AsyncSession, wanted: Series, *, dataset: str, window_start: datetime, window_end: datetime
+) -> list[DatasetMetric]:
+    """Returns the values of a series over exactly this window of one dataset."""
+    query = select(DatasetMetric).where(
+        DatasetMetric.dataset == dataset,
+        DatasetMetric.window_start == window_start,
+        DatasetMetric.window_end == window_end,
+    )
+    for name, value in asdict(wanted).items():
+        if value is not None:
+            query = query.where(getattr(DatasetMetric, name) == value)
+    return list(await session.scalars(query.order_by(DatasetMetric.family, DatasetMetric.feature)))
+
+
+class Largest(NamedTuple):
+    """The largest value that any feature of a family had over a window."""
+
+    family: str
+    window_end: datetime
+    dataset: str
+    value: float
+
+
+async def largest_of_families(
+    session: AsyncSession, wanted: Series, *, since: datetime, limit: int = 2000
+) -> list[Largest]:
+    """Returns for each family and window since then the largest value of a series, oldest first."""
+    table = DatasetMetric
+    query = select(table.family, table.window_end, table.dataset, func.max(table.value)).where(
+        table.window_end >= since
+    )
+    for name, value in asdict(wanted).items():
+        if value is not None:
+            query = query.where(getattr(table, name) == value)
+    query = query.group_by(table.family, table.window_end, table.dataset)
+    query = query.order_by(table.window_end.desc(), table.family).limit(limit)
+    return [Largest(*row) for row in (await session.execute(query)).all()][::-1]

@@ -49,6 +49,34 @@ async def begin(session: AsyncSession, run: NewRun) -> ExperimentRun:
     return row
 
 
+async def adopt(session: AsyncSession, run_id: UUID, run: NewRun) -> bool:
+    """Takes over the row that whoever started `run` wrote before it: its parameters and commit are added.
+
+    Returns False if there is no such running row of this workload.
+    """
+    row = await session.get(ExperimentRun, run_id, with_for_update=True)
+    if row is None or row.status != RunStatus.RUNNING or row.workload != run.workload:
+        return False
+    row.parameters = {**row.parameters, **run.parameters}
+    row.git_commit = run.git_commit
+    await session.flush()
+    return True
+
+
+async def note(session: AsyncSession, run_id: UUID, name: str, value: Any) -> None:
+    """Sets one of the parameters of a run, ended or not.
+
+    Raises:
+        RecordMissing: there is no such run.
+    """
+    row = await session.get(ExperimentRun, run_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise RecordMissing(f"There is no experiment {run_id}.")
+    # A new object: SQLAlchemy does not see a change inside a JSON value.
+    row.parameters = {**row.parameters, name: value}
+    await session.flush()
+
+
 async def finish(session: AsyncSession, run_id: UUID, end: RunEnd) -> ExperimentRun:
     """Writes how a run ended and returns its row; a run ends once.
 
@@ -82,6 +110,11 @@ async def previous_accepted(
     )
 
 
+async def by_id(session: AsyncSession, run_id: UUID) -> ExperimentRun | None:
+    """Returns one run, or None."""
+    return await session.get(ExperimentRun, run_id)
+
+
 async def recent(
     session: AsyncSession, *, workload: str | None = None, limit: int = 20
 ) -> list[ExperimentRun]:
@@ -99,6 +132,26 @@ async def running(session: AsyncSession, workload: str) -> list[ExperimentRun]:
         ExperimentRun.workload == workload, ExperimentRun.status == RunStatus.RUNNING
     )
     return list(await session.scalars(query.order_by(ExperimentRun.started_at, ExperimentRun.id)))
+
+
+async def started_by(
+    session: AsyncSession, trigger: Trigger, *, since: datetime, workload: str | None = None
+) -> list[ExperimentRun]:
+    """Returns the runs that `trigger` started at or after `since`, oldest first; of one workload or all."""
+    query = select(ExperimentRun).where(ExperimentRun.trigger == trigger, ExperimentRun.started_at >= since)
+    if workload is not None:
+        query = query.where(ExperimentRun.workload == workload)
+    return list(await session.scalars(query.order_by(ExperimentRun.started_at, ExperimentRun.id)))
+
+
+async def made(session: AsyncSession, workload: str, version: str) -> ExperimentRun | None:
+    """Returns the run that made a model version, or None."""
+    query = select(ExperimentRun).where(
+        ExperimentRun.workload == workload, ExperimentRun.model_version == version
+    )
+    return await session.scalar(
+        query.order_by(ExperimentRun.started_at.desc(), ExperimentRun.id.desc()).limit(1)
+    )
 
 
 async def count_started(session: AsyncSession, workload: str, trigger: Trigger, *, since: datetime) -> int:

@@ -80,8 +80,8 @@ def _alone(corpus: Path, model: Model, part_rows: int) -> float:
 
 
 def _newest(home: Home) -> tuple[str, Bundle]:
+    from records.bundles import fetched
     from records.model_registry import opened
-    from serving.bundles import fetched
 
     registry = opened(home)
     versions = registry.versions(DEFAULT)

@@ -27,7 +27,7 @@ MANIFEST: Final = "_manifest.json"
 LOCK: Final = ".lock"
 FINISHED: Final = "finished"
 UNFINISHED: Final = "unfinished"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 _MARK: Final = b"sluice.batch"
 _ATTEMPTS: Final = ".attempts-"
 

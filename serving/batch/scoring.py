@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
+from contracts.facts import KNOWN_SHARE
 from contracts.features import SENDER_FEATURES
 from feature_repo.sender_numbers import SenderHistory
 from feature_repo.settings import FeatureRepoSettings
@@ -30,6 +31,7 @@ SCHEMA: Final = pa.schema(
         pa.field("probabilities", pa.list_(pa.float32())),
         pa.field("label", pa.int64()),
         pa.field("verdict", pa.string()),
+        pa.field(KNOWN_SHARE, pa.float64()),
         pa.field("problem", pa.string()),
         pa.field("model", pa.string(), nullable=False),
         pa.field("version", pa.string(), nullable=False),
@@ -51,6 +53,8 @@ class Answers(NamedTuple):
     probabilities: NDArray[np.float32]
     """Float32 [N, classes]."""
     labels: NDArray[np.int64]
+    known_shares: list[float | None]
+    """Of each row's text, the share of tokens that the model knows; None of a model that reads no text."""
     problems: list[Problem | None]
     known_senders: int
     """Rows whose sender had a history."""
@@ -103,7 +107,7 @@ class Model:
         problems = list(rows.problems)
         if rows.inputs:
             found = self._graph(rows.inputs)
-            return Answers(found["probabilities"], found["label"], problems, 0)
+            return Answers(found["probabilities"], found["label"], [None] * len(rows), problems, 0)
         messages = [self._extracted(raw, at, problems) for at, raw in enumerate(rows.messages)]
         if self.history is None:
             scores, known = self._scorer.scored(messages, _NO_INSTANT), 0
@@ -111,7 +115,8 @@ class Model:
             before = self.history.known
             scores = self._scorer.scored(messages, self.history.at)
             known = self.history.known - before
-        return Answers(scores.probabilities, scores.labels, problems, known)
+        shares = [facts.text_statistics.get(KNOWN_SHARE) for facts in scores.facts]
+        return Answers(scores.probabilities, scores.labels, shares, problems, known)
 
     def table(self, rows: Rows) -> tuple[pa.Table, int]:
         """Returns the rows of the output, columns of SCHEMA, and how many senders had a history.
@@ -134,6 +139,7 @@ class Model:
             "probabilities": scores,
             "label": pa.array(answers.labels, mask=~answered),
             "verdict": [name if said else None for name, said in zip(decided, answered, strict=True)],
+            KNOWN_SHARE: pa.array(answers.known_shares, pa.float64(), mask=~answered),
             "problem": [None if problem is None else problem.value for problem in answers.problems],
             "model": [contract.workload] * count,
             "version": [self.version] * count,

@@ -87,8 +87,8 @@ class PartWorker:
         if job.bundle.exists():
             bundle = load(job.bundle, digest=job.bundle_digest)
         else:  # another machine of the cluster
+            from records.bundles import fetched
             from records.model_registry import opened
-            from serving.bundles import fetched
 
             bundle = fetched(opened(home), home, job.model, job.version)
         history = None if job.history_at is None else History(home, job.reader, job.history_at)

@@ -16,7 +16,7 @@ def chosen(home: Home, registry: ModelRegistry) -> Deployer:
     """
     settings = DeploymentSettings.load()
     if settings.place is Place.CLUSTER:
-        from serving.bundles import fetched
+        from records.bundles import fetched
         from serving.deployers.kserve import opened
 
         return opened(settings, lambda model, version: fetched(registry, home, model, version))

@@ -17,9 +17,9 @@ from kit.errors import SluiceError
 from kit.files import locked
 from kit.home import Home
 from records import model_registry
+from records.bundles import fetched
 from records.model_registry import ModelRegistry
 from records.model_versions import ModelVersion
-from serving.bundles import fetched
 from serving.deployers.local import LocalDeployer
 from serving.local import door, memory, programs, routing
 from serving.local.stack import Stack

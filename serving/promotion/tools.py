@@ -20,7 +20,7 @@ class Tools:
 
     def bundle(self, model: str, version: str) -> Bundle:
         """Returns the verified bundle of a version, fetched from the registry if it is not here yet."""
-        from serving.bundles import fetched
+        from records.bundles import fetched
 
         return fetched(self.registry, self.home, model, version)
 

@@ -109,7 +109,7 @@ def newest(home: Home) -> Bundle:
         UsageError: there is no version.
     """
     from records import model_registry
-    from serving.bundles import fetched
+    from records.bundles import fetched
 
     registry = model_registry.opened(home)
     versions = registry.versions(MODEL)

@@ -20,12 +20,13 @@ from contracts.bundle import BundleContract
 from contracts.features import SCHEMA_DIGEST
 from contracts.routes import Route
 from contracts.tensors import PREDICTOR_INPUTS, PREDICTOR_OUTPUTS
+from feature_repo.vocabulary import Vocabulary
 from kit import bundle as bundles
 from kit.bundle import Bundle
 from kit.coalescing import Coalescer
 from serving import golden
 from serving.explanations import Explainer
-from serving.extraction import NUMERIC, TEXT, Vocabulary
+from serving.extraction import NUMERIC, TEXT
 from serving.transformer import MODEL
 from serving.transformer.errors import PredictorFailed
 from serving.transformer.predictor import Predictor, PredictorRow
@@ -122,7 +123,7 @@ class Loader:
         return Served(
             target=target,
             bundle=bundle,
-            vocabulary=Vocabulary.of(bundle.contract),
+            vocabulary=Vocabulary.of(bundle.contract.terms),
             predictor=predictor,
             rows=Coalescer(
                 ask,

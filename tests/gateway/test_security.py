@@ -23,8 +23,8 @@ import pytest
 
 from contracts import gateway as paths
 from contracts.environments import Environment
-from gateway.access import key_format, keys_file
-from gateway.access.keys import with_created
+from kit.api_keys import key_format, keys_file
+from kit.api_keys.keys import with_created
 
 pytestmark = pytest.mark.xdist_group("gateway-security")
 

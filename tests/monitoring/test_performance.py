@@ -1,5 +1,7 @@
 """Live figures and estimates: they fire when answers got worse, and are quiet when they did not."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -28,8 +30,9 @@ async def found(
     records: Records, settings: MonitoringSettings, reference: Reference, served: Served = SERVED
 ) -> dict[bool, LivePerformance]:
     """Returns the performance two hours after noon, by whether it is an estimate."""
-    results = await performance(records, settings, reference, served, now=after(2))
-    return {result.estimate: result for result in results}
+    nowhere = Home(Path("no-console-and-no-report"))
+    judged = await performance(records, nowhere, settings, reference, served, now=after(2))
+    return {result.estimate: result for result in judged.figures}
 
 
 def truths(reference: Reference, chosen: np.ndarray) -> list[str]:

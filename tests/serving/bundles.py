@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from contracts.bundle import BundleContract, Lineage
 from contracts.features import NUMERIC_FEATURES
@@ -20,7 +19,8 @@ from kit.bundle import Bundle
 from training.bundle import write
 from training.certificate import certify
 from training.export import export
-from training.workload import Parameters, Rows, Workload
+from training.reference import reference
+from training.workload import Dataset, Parameters, Rows, Splits, Workload
 from training.workloads import find
 
 HAM_WORDS = (
@@ -52,7 +52,8 @@ def flower_bundle(folder: Path, seed: int = 1) -> Bundle:
     random = np.random.default_rng(seed)
     labels = np.arange(_FLOWERS) % 3
     matrix = random.normal(labels[:, None] * 1.5 + 2, 0.8, (_FLOWERS, 4)).astype(np.float32)
-    return _bundle(folder, workload, {"features": matrix}, labels, FLOWER_PARAMETERS, seed, threshold=None)
+    data = _dataset({"features": matrix}, labels)
+    return made(folder, workload, data, FLOWER_PARAMETERS, seed=seed, threshold=None)
 
 
 def mail_bundle(folder: Path, seed: int = 1, *, threshold: float = 0.5) -> Bundle:
@@ -66,33 +67,24 @@ def mail_bundle(folder: Path, seed: int = 1, *, threshold: float = 0.5) -> Bundl
         words = [*random.choice(typical, 6), *random.choice(other, 3), *random.choice(BOTH_WORDS, 8)]
         texts[at, 0] = " ".join(random.permutation(words).tolist())
     numbers = np.stack([_numbers(random, int(label)) for label in labels])
-    inputs = {"text": texts, "numeric": numbers}
-    return _bundle(folder, workload, inputs, labels, MAIL_PARAMETERS, seed, threshold=threshold)
+    data = _dataset({"text": texts, "numeric": numbers}, labels)
+    return made(folder, workload, data, MAIL_PARAMETERS, seed=seed, threshold=threshold)
 
 
-def _numbers(random: np.random.Generator, label: int) -> Any:
-    values = []
-    for feature in NUMERIC_FEATURES:
-        spread = min(feature.high, 10.0)
-        drawn = random.beta(2 + label, 3) * spread
-        values.append(round(drawn) if feature.dtype in ("count", "flag") else drawn)
-    return np.array(values, dtype=np.float32)
-
-
-def _bundle(
+def made(
     folder: Path,
     workload: Workload,
-    inputs: Mapping[str, Any],
-    labels: Any,
+    data: Dataset,
     parameters: Parameters,
-    seed: int,
     *,
+    seed: int,
     threshold: float | None,
 ) -> Bundle:
-    ids = np.array([f"row-{at}" for at in range(len(labels))])
-    rows = Rows(inputs, labels.astype(np.int64), ids)
+    """Returns a bundle in `folder`: fitted on the training rows, its reference of the validation rows."""
+    train, validation, _ = data.split(seed)
+    rows = data.rows.take(train)
     featuriser = workload.estimator.fit_featuriser(parameters, rows)
-    fitted = workload.estimator.fit(parameters, featuriser.matrix(inputs), rows.labels, seed=seed)
+    fitted = workload.estimator.fit(parameters, featuriser.matrix(rows.inputs), rows.labels, seed=seed)
     model = export(workload, featuriser, fitted)
     edges = {name: values[:8] for name, values in workload.edge_inputs().items()}
     contract = BundleContract(
@@ -118,15 +110,23 @@ def _bundle(
         folder,
         contract,
         model=model,
-        reference=_reference(workload, rows, fitted.probabilities(featuriser.matrix(inputs))),
+        reference=reference(workload.contract, data, validation, featuriser, model),
         parity=certify(model, featuriser, fitted, rows, edges),
         native=fitted.save_native,
     )
 
 
-def _reference(workload: Workload, rows: Rows, scores: Any) -> pa.Table:
-    columns: dict[str, Any] = {"id": rows.ids.tolist(), "label": rows.labels}
-    for name, names in workload.contract.input_columns.items():
-        columns |= {column: rows.inputs[name][:, at] for at, column in enumerate(names)}
-    columns |= {f"probability_{kind}": scores[:, at] for at, kind in enumerate(workload.contract.classes)}
-    return pa.table(columns)
+def _dataset(inputs: Mapping[str, Any], labels: Any) -> Dataset:
+    """Returns a data set of which every row is used for everything."""
+    every = np.arange(len(labels))
+    rows = Rows(inputs, labels.astype(np.int64), np.array([f"row-{at}" for at in every]))
+    return Dataset(rows, "sha256:made", split=lambda _seed: Splits(every, every, every))
+
+
+def _numbers(random: np.random.Generator, label: int) -> Any:
+    values = []
+    for feature in NUMERIC_FEATURES:
+        spread = min(feature.high, 10.0)
+        drawn = random.beta(2 + label, 3) * spread
+        values.append(round(drawn) if feature.dtype in ("count", "flag") else drawn)
+    return np.array(values, dtype=np.float32)

@@ -14,11 +14,9 @@ from feature_repo.message import parse
 from feature_repo.message_features import extract
 from feature_repo.sender_numbers import unknown_senders
 from feature_repo.settings import FeatureRepoSettings
-from kit.bundle import Bundle
 from serving.extraction import (
     EmailRefused,
     Extracted,
-    Vocabulary,
     extract_element,
     extract_raw,
     extract_structured,
@@ -152,14 +150,3 @@ def test_extracted_message_travels_between_processes() -> None:
     """A pool of processes extracts; what comes back is equal."""
     found = extract_raw(RAW, SETTINGS)
     assert same(pickle.loads(pickle.dumps(found)), found)  # noqa: S301 - our own bytes
-
-
-def test_vocabulary_knows_the_tokens_of_the_model_s_terms(mails_1: Bundle) -> None:
-    """The share of a text that the model can see at all; terms of two tokens count as both."""
-    vocabulary = Vocabulary.of(mails_1.contract)
-    assert "meeting" in vocabulary.tokens
-    assert "html_share" not in vocabulary.tokens
-    assert vocabulary.known_share("meeting zzz meeting zzz") == 0.5
-    assert vocabulary.known_share("") == 0
-    two = mails_1.contract.model_copy(update={"feature_names": ("term:free prize", "html_share")})
-    assert Vocabulary.of(two).tokens == {"free", "prize"}

@@ -1,6 +1,7 @@
 """The scorer says of an e-mail what extraction, graph and threshold say, one at a time or many at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def test_scores_are_the_graph_s_answers_on_what_is_extracted(scorer: Scorer, mai
     assert [each["token_count"] for each in told] == [len(text.split()) for text in scores.texts]
     assert told[0]["known_share"] > 0.5
     assert told[2]["known_share"] == 0
+
+
+def test_a_model_whose_contract_names_no_terms_tells_no_share_of_known_tokens(mails_1: Bundle) -> None:
+    """Nothing is told rather than a zero, which would be a drift."""
+    numbers = mails_1.contract.feature_names[-24:]
+    bundle = replace(mails_1, contract=mails_1.contract.model_copy(update={"feature_names": numbers}))
+    scores = Scorer(bundle, FeatureRepoSettings.load()).score([SPAM], NOW)
+    assert set(scores.facts[0].text_statistics) == {
+        "token_count", "character_count", "unique_share", "placeholder_share",
+    }  # fmt: skip
 
 
 def test_facts_say_who_wrote_and_by_which_rules_it_was_judged(scorer: Scorer, mails_1: Bundle) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.bundle import TERM_PREFIX
+from feature_repo.vocabulary import Vocabulary
 from kit.files import replaced, write_text
 from kit.onnx_function import OnnxFunction
 from training.estimators.graph import FEATURES, text_and_numbers_graph
@@ -73,6 +74,11 @@ class TextFeatures:
         """Returns float32 [N, F] as scikit-learn computes it; it differs from `matrix` in the last bits."""
         weights = self._fitted.transform(inputs[self.text][:, 0])
         return np.hstack([weights.toarray().astype(np.float32), inputs[self.numbers]])
+
+    def known_shares(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Returns float64 [N]: the share of each text's tokens that stand in one of the terms."""
+        vocabulary = Vocabulary.of(self.terms)
+        return np.array([vocabulary.known_share(text) for text in inputs[self.text][:, 0]], dtype=np.float64)
 
     def save(self, folder: Path) -> None:
         """Writes the graph and what scikit-learn needs into `folder`."""

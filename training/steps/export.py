@@ -59,7 +59,7 @@ class Export(Step):
                 ),
             ),
             model=model,
-            reference=reference(contract, dataset, dataset.split(self.seed).validation, model),
+            reference=reference(contract, dataset, dataset.split(self.seed).validation, featuriser, model),
             parity=parity,
             native=fitted.save_native,
         )

@@ -10,11 +10,11 @@ import pytest
 
 from contracts import gateway as contract
 from contracts.environments import Environment
-from gateway.access import keys_file
 from gateway.access.access import Access
-from gateway.access.keys import with_created
 from gateway.measures import Measures
 from gateway.settings import GatewaySettings
+from kit.api_keys import keys_file
+from kit.api_keys.keys import with_created
 from kit.home import Home
 
 ADDRESS = "192.0.2.7"

@@ -12,13 +12,13 @@ from structlog.testing import capture_logs
 
 from contracts import gateway as contract
 from contracts.environments import Environment
-from gateway.access import key_format, keys_file
 from gateway.access.access import Access
-from gateway.access.keys import with_revoked, with_rotated
-from gateway.access.keys_file import KeysUnreadable
 from gateway.errors import AttemptsExceeded, KeyMissing, ScopeMissing
 from gateway.measures import Measures
 from gateway.settings import GatewaySettings
+from kit.api_keys import key_format, keys_file
+from kit.api_keys.keys import with_revoked, with_rotated
+from kit.api_keys.keys_file import KeysUnreadable
 from kit.errors import problem
 from kit.home import Home
 from tests.gateway.access.conftest import ADDRESS, Gate, OpenGate, bearer, made

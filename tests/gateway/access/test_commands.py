@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cli.main import main
-from gateway.access import key_format
+from kit.api_keys import key_format
 
 
 @pytest.fixture(autouse=True)

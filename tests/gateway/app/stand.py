@@ -14,11 +14,11 @@ import orjson
 
 from contracts import gateway as paths
 from contracts.environments import Environment
-from gateway.access import keys_file
-from gateway.access.keys import with_created
 from gateway.app import Gateway
 from gateway.assembly import assembled
 from gateway.settings import GatewaySettings
+from kit.api_keys import keys_file
+from kit.api_keys.keys import with_created
 from kit.home import Home
 
 LIMIT_SECONDS = 60

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from feature_repo.settings import FeatureRepoSettings
+from feature_repo.vocabulary import Vocabulary
 from kit.bundle import Bundle
 from kit.onnx_function import OnnxFunction
 from serving.batch.errors import InputRefused
@@ -170,23 +171,26 @@ def test_answers_are_bit_for_bit_those_of_one_message_alone(tmp_path: Path) -> N
     rows = answers(tmp_path / "out")
     assert len(rows) == len(raws)
     graph, reader = OnnxFunction(mails.model.read_bytes()), FeatureRepoSettings()
+    vocabulary = Vocabulary.of(mails.contract.terms)
     for raw, row in zip(raws, rows, strict=True):
         assert (row["model"], row["version"]) == ("spam-detector", "1")
         assert row["bundle_digest"] == mails.digest
         assert row["schema_digest"] == mails.contract.schema_digest
         assert row["sha256"] == hashlib.sha256(raw).hexdigest()
         try:
-            alone = graph(model_inputs([extract_element(raw, reader)]))
+            message = extract_element(raw, reader)
         except EmailRefused:
             assert row["problem"] == "refused"
-            assert row["probability"] is row["verdict"] is row["label"] is None
+            assert row["probability"] is row["verdict"] is row["label"] is row["known_share"] is None
             continue
+        alone = graph(model_inputs([message]))
         probability = alone["probabilities"][0, 1]
         assert row["problem"] is None
         assert row["probability"] == float(probability)
         assert row["probabilities"] == alone["probabilities"][0].tolist()
         assert row["label"] == alone["label"][0]
         assert row["verdict"] == ("spam" if probability >= 0.03 else "ham")
+        assert row["known_share"] == vocabulary.known_share(message.text)
     assert {row["verdict"] for row in rows} == {"spam", "ham", None}
 
 
@@ -210,6 +214,7 @@ def test_a_model_of_columns_takes_them_as_lists_or_one_by_one(flowers_1: Bundle,
     assert [row["label"] for row in found["lists"]] == alone["label"].tolist()
     assert found["lists"][0]["verdict"] == flowers_1.contract.classes[alone["label"][0]]
     assert [row["problem"] for row in found["holes"]][3:6] == ["empty_cell", "wrong_shape", "empty_cell"]
+    assert {row["known_share"] for row in found["lists"]} == {None}
     counts = outcome.manifest.counts
     assert counts["problems"] == {"empty_cell": 2, "wrong_shape": 1}
     assert (counts["rows"], counts["scored"]) == (30, 27)

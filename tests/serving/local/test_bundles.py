@@ -1,16 +1,19 @@
 """Bundles fetched from a real registry: once, whole, and never a damaged one."""
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from kit.bundle import Bundle, BundleDamaged
+from kit.bundle import Bundle, BundleDamaged, load
 from kit.home import Home
+from monitoring.drift.reference import bundle_of
 from records import model_registry
+from records.bundles import fetched
 from records.model_registry import ModelRegistry
 from records.model_versions import VersionMissing
-from serving.bundles import fetched
 from tests.serving.local.conftest import register
 from training import registry as training_registry
 
@@ -72,6 +75,19 @@ def test_another_bundle_than_was_registered_is_refused(home: Home, flowers_2: Bu
     with pytest.raises(BundleDamaged, match="not the one that was registered"):
         fetched(tracking, home, "other", "1")
     assert not (home.bundles / "other" / "1").exists()
+
+
+def test_who_monitors_shares_the_copy_and_asks_the_registry_only_for_one_that_is_not_whole(
+    tracking: ModelRegistry, home: Home, flowers_1: Bundle, tmp_path: Path
+) -> None:
+    """A whole copy needs no registry; a damaged one is fetched again, to where all others find it."""
+    folder = fetched(tracking, home, "iris", "1").folder
+    alone = Home(tmp_path / "alone")
+    shutil.copytree(folder, alone.bundles / "iris" / "1")
+    assert bundle_of(alone, "iris", "1").digest == flowers_1.digest
+    (folder / "parity.json").unlink()
+    assert bundle_of(home, "iris", "1").folder == folder
+    assert load(folder).digest == flowers_1.digest
 
 
 def test_an_unknown_version_is_told(tracking: ModelRegistry, home: Home) -> None:

@@ -26,8 +26,8 @@ from kit.errors import Bug
 from kit.home import Home
 from kit.onnx_function import OnnxFunction
 from records import model_registry
+from records.bundles import fetched
 from serving import model_repository
-from serving.bundles import fetched
 from serving.deployers.deployer import CandidateNotReady, CandidateRefused
 from serving.deployers.local import LocalDeployer
 from serving.local import leftovers, programs, routing

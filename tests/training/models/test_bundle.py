@@ -1,5 +1,6 @@
 """A bundle appears whole, never changes, and every byte of it is accounted for."""
 
+import asyncio
 import errno
 import json
 import shutil
@@ -8,11 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import onnxruntime
+import pyarrow as pa
 import pytest
 import xgboost
 
 from contracts.bundle import BundleContract, Lineage
+from contracts.environments import Environment
+from feature_repo.settings import FeatureRepoSettings
+from gateway.asked import Asked, Caller
+from gateway.backends.backend import Email
+from gateway.backends.embedded import EmbeddedBackend
+from gateway.measures import Measures
+from gateway.settings import GatewaySettings
 from kit.bundle import Bundle, BundleDamaged, load
+from kit.home import Home
+from serving.batch.rows import Rows
+from serving.batch.scoring import Model
+from serving.scorer import Scorer
 from tests.training.models.conftest import FittedModel
 from training.bundle import BundleExists, write
 from training.certificate import certify
@@ -31,6 +44,7 @@ FILES = {
     "reference.parquet",
 }
 FEW = 20
+STAGING = Environment.STAGING
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +56,9 @@ def parts(mail_model: FittedModel, mails: Dataset) -> dict[str, Any]:
     return {
         "contract": _contract(mail_model.workload, mail_model.featuriser.feature_names, threshold=0.4),
         "model": model,
-        "reference": reference(mail_model.workload.contract, mails, mail_model.validation, model),
+        "reference": reference(
+            mail_model.workload.contract, mails, mail_model.validation, mail_model.featuriser, model
+        ),
         "parity": certify(model, mail_model.featuriser, mail_model.fitted, few, edges),
         "native": mail_model.fitted.save_native,
     }
@@ -77,6 +93,41 @@ def test_reference_holds_the_numbers_and_scores_of_the_validation_rows(
     assert {"id", "label", "html_share", "domain_days_known", "text_token_count"} <= set(table.column_names)
     scores = mail_model.fitted.probabilities(mail_model.matrix[mail_model.validation])
     assert table["probability_spam"].to_pylist() == pytest.approx(scores[:, 1].tolist(), abs=1e-6)
+
+
+async def test_reference_tells_of_a_text_what_serving_records_of_it(
+    bundle: Bundle, mail_model: FittedModel, some_messages: pa.Table, tmp_path: Path
+) -> None:
+    """Each statistic of each validation row, to the last bit: scorer, gateway alone, and batch scoring."""
+    raws = some_messages["raw"].take(mail_model.validation).to_pylist()
+    table = bundle.reference()
+    names = [name.removeprefix("text_") for name in table.column_names if name.startswith("text_")]
+    assert set(names) == {
+        "token_count", "character_count", "unique_share", "placeholder_share", "known_share",
+    }  # fmt: skip
+    promised = {name: table[f"text_{name}"].to_pylist() for name in names}
+    assert 0 < min(promised["known_share"]) < max(promised["known_share"]) <= 1
+
+    reader = FeatureRepoSettings.load()
+    scores = Scorer(bundle, reader).score(raws, datetime.now(UTC))
+    told = [facts.text_statistics for facts in scores.facts]
+    assert {name: [each[name] for each in told] for name in names} == promised
+
+    settings = GatewaySettings.load(backend="embedded", bundles={STAGING: bundle.folder})
+    alone = EmbeddedBackend(settings, Home(tmp_path), Measures())
+    await alone.start()
+    try:
+        deadline = asyncio.get_running_loop().time() + 60
+        caller = Caller("k", "a caller", frozenset({STAGING}))
+        asked = Asked("r", STAGING, bundle.contract.workload, caller, deadline, "")
+        answers = await alone.predict(asked, [Email(raw, structured=False) for raw in raws])
+    finally:
+        await alone.close()
+    assert [answer.facts.text_statistics for answer in answers.items] == told
+
+    rows = Rows([str(at) for at in range(len(raws))], ["0" * 64] * len(raws), [None] * len(raws), raws)
+    scored, _ = Model(bundle, "1", reader, history=None).table(rows)
+    assert scored["known_share"].to_pylist() == promised["known_share"]
 
 
 def test_native_files_explain_a_row_without_the_code_that_made_it(
@@ -181,13 +232,15 @@ def test_forest_has_a_bundle_without_a_format_of_its_own(
         tmp_path / "1",
         _contract(workload, featuriser.feature_names, threshold=None),
         model=model,
-        reference=reference(workload.contract, data, data.split(1).validation, model),
+        reference=reference(workload.contract, data, data.split(1).validation, featuriser, model),
         parity=certify(model, featuriser, fitted, data.rows, workload.edge_inputs()),
         native=fitted.save_native,
     )
     assert set(written.contract.files) == {"model.onnx", "parity.json", "reference.parquet"}
     assert load(written.folder).contract.threshold is None
-    assert "petal_width_cm" in written.reference().column_names
+    columns = written.reference().column_names
+    assert "petal_width_cm" in columns
+    assert not any(name.startswith("text_") for name in columns)
 
 
 def _contract(workload: Workload, names: tuple[str, ...], *, threshold: float | None) -> BundleContract:

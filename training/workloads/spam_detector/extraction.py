@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from contracts.bundle import TEXT_PREFIX
 from contracts.corpus import RAW
+from contracts.facts import CHARACTER_COUNT, PLACEHOLDER_SHARE, TOKEN_COUNT, UNIQUE_SHARE
 from contracts.features import MESSAGE_FEATURES
 from feature_repo.message import MessageLimits, parse
 from feature_repo.message_features import extract
@@ -22,13 +24,11 @@ from kit.terminal import tracked
 from training.corpus.code import reader_digest
 from training.corpus.fingerprint import fingerprint
 
-STATISTICS: Final = (
-    "text_token_count",
-    "text_character_count",
-    "text_unique_share",
-    "text_placeholder_share",
+STATISTICS: Final = tuple(
+    f"{TEXT_PREFIX}{name}" for name in (TOKEN_COUNT, CHARACTER_COUNT, UNIQUE_SHARE, PLACEHOLDER_SHARE)
 )
-"""Facts of the text that drift is measured on, in the order of `TextStatistics`."""
+"""Facts of the text that drift is measured on, in the order of `TextStatistics`; what a model knows of it is
+added with the model (`training.reference`)."""
 
 _KEY: Final = b"sluice.extraction"
 _FILE: Final = "messages.parquet"

@@ -1,0 +1,112 @@
+"""The sender: takes due messages out of the outbox, sends them, and says how it went.
+
+Channels are served side by side, each in its own order and its own time: one that hangs holds up nothing of
+another. A message is claimed and committed, then sent, then marked. Killed between, it is due again when its
+claim ends, and is sent with the same id and the same deduplication key.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from monitoring.delivery.attempts import Attempts, Clock, Sent, Wire, clock_from
+from monitoring.delivery.channel import Channel
+from monitoring.settings import MonitoringSettings
+from records.engine import Records
+from records.repositories import deliveries
+from records.tables import WebhookDelivery
+
+UNCONFIGURED: Final = "the channel is not configured any more"
+
+log: Final = structlog.get_logger(__name__)
+
+
+async def send_due(
+    records: Records,
+    settings: MonitoringSettings,
+    *,
+    now: datetime,
+    only: str | None = None,
+    wire: Wire | None = None,
+) -> Sent:
+    """Sends what is due at `now` and returns what became of it; `only` to one channel, if it is named.
+
+    A pass is bounded: a channel is left for the next one after its first failure, and when its time
+    (`delivery_timeout_seconds`) is over. So a pass takes no longer than two attempts, however many messages
+    wait for channels that do not answer.
+
+    Raises:
+        RecordsUnavailable: the records do not answer; what was claimed is due again when the claim ends.
+    """
+    clock = clock_from(now)
+    async with records.reading() as session:
+        waiting = await deliveries.due_channels(session, now=now)
+    sent = Sent()
+    if only is None and waiting - {channel.name for channel in settings.channels}:
+        sent += await _bury(records, settings, now)
+    attempts = Attempts(records, settings, wire or Wire(), clock)
+    turns = [
+        _turn(records, channel, attempts, clock, timedelta(seconds=settings.delivery_timeout_seconds))
+        for channel in settings.channels
+        if channel.name in waiting and only in (None, channel.name)
+    ]
+    # A failure in one turn must not cut off the others.
+    for each in await asyncio.gather(*turns, return_exceptions=True):
+        if isinstance(each, BaseException):
+            raise each
+        sent += each
+    return sent
+
+
+async def send_one(
+    records: Records,
+    settings: MonitoringSettings,
+    channel: Channel,
+    delivery_id: UUID,
+    *,
+    now: datetime,
+    wire: Wire | None = None,
+) -> bool:
+    """Sends one message out of its turn, as `send_due` does; False if it is not due, or another has it."""
+    attempts = Attempts(records, settings, wire or Wire(), clock_from(now))
+    async with records.transaction() as session:
+        delivery = await deliveries.claim(session, delivery_id, now=now, lease=attempts.lease)
+    if delivery is None:
+        return False
+    await attempts.attempt(channel, delivery)
+    return True
+
+
+async def _turn(
+    records: Records, channel: Channel, attempts: Attempts, clock: Clock, longest: timedelta
+) -> Sent:
+    """Sends what is due to `channel`, one message after the other."""
+    sent = Sent()
+    ends = clock() + longest
+    while (delivery := await _claimed(records, channel, attempts, clock())) is not None:
+        result = await attempts.attempt(channel, delivery)
+        sent += result
+        if result.again or clock() >= ends:
+            break
+    return sent
+
+
+async def _claimed(
+    records: Records, channel: Channel, attempts: Attempts, now: datetime
+) -> WebhookDelivery | None:
+    async with records.transaction() as session:
+        claimed = await deliveries.claim_due(
+            session, now=now, lease=attempts.lease, limit=1, channel=channel.name
+        )
+    return claimed[0] if claimed else None
+
+
+async def _bury(records: Records, settings: MonitoringSettings, now: datetime) -> Sent:
+    names = [channel.name for channel in settings.channels]
+    async with records.transaction() as session:
+        gone = await deliveries.bury_unconfigured(session, names, now=now, error=UNCONFIGURED)
+    log.warning("deliveries_unconfigured", count=gone)
+    return Sent(dead=gone)
