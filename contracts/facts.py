@@ -31,7 +31,8 @@ class Facts(BaseModel):
     subject_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Hex SHA-256 of the subject as it was read; None without a subject."""
     defaulted_features: int = Field(default=0, ge=0)
-    """How many of the model's numbers are defaults, because the sender's history was not to be had."""
+    """How many of the model's numbers are defaults because the sender's history was not to be had: the store
+    was slow or down, or there is none. A sender of whom the store knows nothing counts nothing here."""
     text_statistics: dict[str, float] = Field(default_factory=dict)
     """By the names above; as in the output `text_statistics`."""
     threshold: float | None = Field(default=None, ge=0, le=1)

@@ -72,17 +72,16 @@ class SenderLookup:
         return self.found(senders, at).numbers
 
     def history(self, senders: Sequence[str], at: datetime) -> SenderHistory:
-        """Returns the numbers as `lookup` does, and how many of each sender's are defaults.
+        """Returns the numbers as `lookup` does, and of whom anything is known; no answer is missing.
 
         Raises:
             OnlineStoreUnavailable: as `lookup`.
         """
         found = self.found(senders, at)
-        defaulted = np.zeros(len(senders), dtype=np.int64)
-        for side in SIDES:
-            known = [answer.outcome is Outcome.FOUND for answer in found.answers[side.entity]]
-            defaulted += len(side.columns) * ~np.array(known, dtype=bool)
-        return SenderHistory(found.numbers, defaulted)
+        known = np.zeros(len(senders), dtype=np.bool_)
+        for answers in found.answers.values():
+            known |= np.array([answer.outcome is Outcome.FOUND for answer in answers], dtype=np.bool_)
+        return SenderHistory(found.numbers, np.zeros(len(senders), dtype=np.int64), known)
 
     def found(self, senders: Sequence[str], at: datetime) -> Found:
         """Returns the numbers as `lookup` does, and how each of them was found.

@@ -23,7 +23,10 @@ class SenderHistory(NamedTuple):
     numbers: NDArray[np.float32]
     """Float32 [N, 8], in the order of SENDER_FEATURES."""
     defaulted: NDArray[np.int64]
-    """Int64 [N]: how many of the 8 are defaults, because nothing recent enough is known or to be had."""
+    """Int64 [N]: how many of the 8 are defaults because history was not to be had: the store was slow or
+    down, or there is none. That nothing is known of a sender is an answer, and counts nothing."""
+    known: NDArray[np.bool_]
+    """[N]: whether anything recent enough is known of the sender or of its domain."""
 
 
 SenderHistories = Callable[[Sequence[str], datetime], SenderHistory]
@@ -46,5 +49,6 @@ def unknown_senders(count: int) -> NDArray[np.float32]:
 
 
 def unknown_history(count: int) -> SenderHistory:
-    """Returns the history of `count` senders of whom nothing is known: defaults, and counted as such."""
-    return SenderHistory(unknown_senders(count), np.full(count, len(SENDER_FEATURES), dtype=np.int64))
+    """Returns what stands for the history of `count` senders that was not to be had: defaults, counted."""
+    defaulted = np.full(count, len(SENDER_FEATURES), dtype=np.int64)
+    return SenderHistory(unknown_senders(count), defaulted, np.zeros(count, dtype=np.bool_))

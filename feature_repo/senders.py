@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 
 _MOST = 256
 
-_One = tuple[NDArray[np.float32], np.int64]
-"""Of one sender: his 8 numbers, and how many of them are defaults."""
+_One = tuple[NDArray[np.float32], np.int64, np.bool_]
+"""Of one sender, as in `SenderHistory`: his 8 numbers, how many of them are defaults, whether he is known."""
 
 
 class SenderBudget(NamedTuple):
@@ -87,8 +87,10 @@ class Senders:
             return self._defaults("slow", len(senders))
         except OperationalError:
             return self._defaults("failed", len(senders))
-        numbers, defaulted = zip(*found, strict=True)
-        return SenderHistory(np.stack(numbers), np.array(defaulted, dtype=np.int64))
+        numbers, defaulted, known = zip(*found, strict=True)
+        return SenderHistory(
+            np.stack(numbers), np.array(defaulted, dtype=np.int64), np.array(known, dtype=np.bool_)
+        )
 
     async def close(self) -> None:
         """Ends lookups and trials."""
@@ -116,7 +118,7 @@ class Senders:
             raise Bug("Senders are looked up before their store is opened.")
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._thread, self._lookup, senders, datetime.now(UTC))
-        return list(zip(found.numbers, found.defaulted, strict=True))
+        return list(zip(*found, strict=True))
 
     def _defaults(self, reason: str, count: int) -> SenderHistory:
         self._defaulted[reason].inc(count)

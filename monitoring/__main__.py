@@ -1,10 +1,15 @@
-"""`python -m monitoring`: the drift job by the clock, as a process of its own."""
+"""`python -m monitoring`: console, receiver and the jobs by the clock, as one process."""
 
-from kit import logs
-from kit.home import HomeSettings, home
-from monitoring.schedule import serve
-from monitoring.settings import MonitoringSettings
+import sys
+
+from kit.errors import SluiceError
+from monitoring.server import serve
 
 if __name__ == "__main__":
-    logs.configure(level=HomeSettings.load().log_level)
-    serve(home(), MonitoringSettings.load())
+    try:
+        serve()
+    except SluiceError as error:
+        sys.stderr.write(f"{error.title}: {error.message}\n")
+        if error.next_step:
+            sys.stderr.write(f"Next: {error.next_step}\n")
+        sys.exit(error.exit_code)

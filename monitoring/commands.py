@@ -88,20 +88,6 @@ def report(
             webbrowser.open(path.as_uri())
 
 
-@drift.command()
-def schedule() -> None:
-    """Run the drift job again and again, every MONITORING_DRIFT_EVERY, until it is told to stop.
-
-    `MONITORING_DRIFT_EVERY=30m sluice drift schedule`; `python -m monitoring` is the same. In a cluster a
-    CronJob runs `sluice drift run` instead.
-    """
-    from kit.home import home
-    from monitoring.schedule import serve
-    from monitoring.settings import MonitoringSettings
-
-    serve(home(), MonitoringSettings.load())
-
-
 async def _run(asked: Any, workload: str | None, environment: Environment | None, *, report: bool) -> Any:
     from kit.home import home
     from monitoring.drift import job

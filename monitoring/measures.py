@@ -1,6 +1,6 @@
 """What the monitoring process counts, each made once from contracts/metrics.py."""
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
 from contracts import metrics as contract
 from kit import metrics
@@ -14,3 +14,10 @@ class Measures:
         ProcessCollector(registry=self.registry)
         self.hooks = metrics.counter(contract.HOOKS, self.registry)
         self.retraining = metrics.counter(contract.RETRAINING, self.registry)
+        self._gateway: Gauge | None = None
+
+    def gateway(self, *, read: bool) -> None:
+        """Tells whether the gateway's own figures could be read; before the first time nothing is told."""
+        if self._gateway is None:
+            self._gateway = metrics.gauge(contract.GATEWAY_READ, self.registry)
+        self._gateway.set(read)

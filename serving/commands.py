@@ -22,8 +22,9 @@ def up(
     """Serve on this machine what the aliases staging and production point at.
 
     Starts a Triton for each environment with every model in it, a transformer where a model has one, the
-    gateway before them all, and MLflow's pages; waits until they are ready. Tells where the gateway answers,
-    and the development key that it lets in. Run it again at any time: it starts what is missing, and moves
+    gateway before them all, the monitoring process (console, drift and messages by the clock) and MLflow's
+    pages; waits until they are ready. Tells where gateway and console answer, and the development key that
+    both let in. Run it again at any time: it starts what is missing, and moves
     what an alias has left behind. What it starts goes on without it: `sluice down` ends it.
     """
     from kit.errors import ExitCode
@@ -53,6 +54,7 @@ def up(
             _say_door(at)
         else:
             _say_examples(found)
+        _say_console(found)
         for hint in outcome.hints:
             say(hint)
         for problem in outcome.problems:
@@ -94,6 +96,7 @@ def status(as_json: AsJson = False) -> None:
         _print_models(found)
         _print_processes(found)
         _say_gateway(found)
+        _say_console(found)
         for sentence in (*found.notes, *found.problems):
             say(sentence)
     if found.problems:
@@ -190,6 +193,14 @@ def _say_door(at: Any) -> None:
     # As they are, each in one line: they are there to be pasted.
     typer.echo(f"  {at.key}", err=True)
     typer.echo(f"  {at.example}", err=True)
+
+
+def _say_console(found: Any) -> None:
+    from kit.terminal import say
+
+    if found.monitoring is not None:
+        how = "the development key" if found.gateway else "an admin key: sluice keys create NAME --admin"
+        say(f"Console: {found.monitoring.console} (sign in with {how})")
 
 
 def _say_examples(found: Any) -> None:

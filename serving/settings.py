@@ -47,6 +47,9 @@ class ServingSettings(Settings):
     gateway: bool = True
     """Whether `sluice up` starts the gateway before what serves on this machine."""
 
+    monitoring: bool = True
+    """Whether `sluice up` starts the monitoring process: console, receiver, and the jobs by the clock."""
+
     mlflow_pages: bool = True
     """Whether `sluice up` starts MLflow's pages over the registry of this machine."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tests.kit.shared_ray import SharedRay
+    from tests.pipelines.conftest import Finished
 
 # The matrices of tests are small, and the workers share the processor: threads of numerical libraries, whose
 # idle ones spin, cost more than they bring. The processes that tests start inherit it.
@@ -86,6 +87,20 @@ def empty_registry(shared_folder: Path) -> Path:
                 opened(home)
             (home.root / "made").touch()
     return home.root / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> "Finished":
+    """One real run of the smallest workload, through Ray, MLflow, ONNX and the records; do not change it.
+
+    Who asks for it is in the group `pipelines`, so that there is one.
+    """
+    from tests.pipelines.conftest import Finished, sluice
+
+    home = tmp_path_factory.mktemp("pipeline") / "home"
+    answer = sluice(home, "pipeline", "run", "--workload", "iris", "--trials", "2", "--json")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return Finished(home, answer)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,12 @@ _STATIC: Final = Path(__file__).parent / "static"
 _WHEEL: Final = "django-htmx"
 """Its code is not imported; `[tool.uv]` in pyproject.toml keeps Django out."""
 _HTMX: Final = "htmx-2.min.js"
-_KINDS: Final = {"console.css": "text/css", "icon.svg": "image/svg+xml", "htmx.js": "text/javascript"}
+_KINDS: Final = {
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+    "htmx.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 
 
 class Assets:

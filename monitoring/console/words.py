@@ -69,6 +69,16 @@ def plain(value: str) -> str:
     return value.replace("_", " ")
 
 
+def instant(text: Any) -> datetime | None:
+    """Returns the instant that a text of ISO 8601 names, or None if it names none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else None
+
+
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
-    each.__name__: each for each in (ago, exact, lasted, seconds, count, figure, pretty, plain, percent)
+    each.__name__: each
+    for each in (ago, exact, lasted, seconds, count, figure, instant, pretty, plain, percent)
 }

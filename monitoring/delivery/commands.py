@@ -65,7 +65,7 @@ def list_deliveries(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List the messages to channels, newest first: delivered, waiting, given up, and why.
+    """List the messages to channels, newest first: delivered, waiting, given up, and why. Times are UTC.
 
     Examples: `sluice alerts deliveries`, `sluice alerts deliveries --dead --json`
     """
@@ -82,7 +82,7 @@ def list_deliveries(
     if as_json:
         print_json([document(each) for each in found])
         return
-    print_deliveries("Dead letters" if dead else "The latest messages", found)
+    print_deliveries(found)
     if dead and found:
         say("Next: mend the channel, then `sluice alerts resend ID` or `sluice alerts resend --all-dead`.")
 

@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import httpcore
 
@@ -76,7 +77,10 @@ class Exchange:
         if self._tls is None and request.url.startswith("https:"):
             self._tls = httpcore.default_ssl_context()  # 20 ms: once, and only where it is needed
         async with (
-            httpcore.AsyncConnectionPool(ssl_context=self._tls, network_backend=self._network) as pool,
+            contextlib.AsyncExitStack() as opened,
+            httpcore.AsyncConnectionPool(
+                ssl_context=self._tls, network_backend=_Closing(self._network, opened)
+            ) as pool,
             pool.stream(
                 request.method,
                 request.url,
@@ -92,6 +96,23 @@ class Exchange:
                 retry_after=found.get(b"retry-after", b"").decode("ascii", "replace"),
                 text=await _beginning(response),
             )
+
+
+class _Closing(httpcore.AsyncNetworkBackend):
+    """A network whose connections are closed with the exchange.
+
+    httpcore 1.0 leaves one open that is given up while TLS is agreed on.
+    """
+
+    def __init__(self, network: httpcore.AsyncNetworkBackend, opened: contextlib.AsyncExitStack) -> None:
+        self._network = network
+        self._opened = opened
+
+    async def connect_tcp(self, *arguments: Any, **named: Any) -> httpcore.AsyncNetworkStream:
+        """Returns a connection of the network."""
+        stream = await self._network.connect_tcp(*arguments, **named)
+        self._opened.push_async_callback(stream.aclose)
+        return stream
 
 
 _FAILURES: Final = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
@@ -119,19 +140,25 @@ _WORDS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, bo
     (socket.gaierror, "its name is not known", False),
     (UnicodeError, "its name is no name of a host", True),
     (httpcore.TimeoutException, "no answer in time", False),
-    ((httpcore.ConnectError, OSError), "nothing answers there", False),
     (httpcore.RemoteProtocolError, "its answer is not HTTP, is cut off, or has too long a head", False),
     (httpcore.ProtocolError, "it cannot be asked over HTTP", True),
-    (httpcore.NetworkError, "the connection broke", False),
+    ((httpcore.ReadError, httpcore.WriteError), "the connection broke", False),
+    ((httpcore.NetworkError, OSError), "nothing answers there", False),
 )
 """What went wrong, in words, and whether it lasts until a person changes something; the first that fits."""
 
 
 def _told(error: Exception) -> Unanswered:
-    chain = (error.__cause__, error)
+    chain = list(_chain(error))
     for kinds, words, lasting in _WORDS:
         for each in chain:
             if isinstance(each, kinds):
                 detail = f": {each.verify_message}" if isinstance(each, ssl.SSLCertVerificationError) else ""
                 return Unanswered(words + detail, lasting=lasting)
     raise error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

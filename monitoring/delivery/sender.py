@@ -6,6 +6,7 @@ claim ends, and is sent with the same id and the same deduplication key.
 """
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -21,6 +22,9 @@ from records.tables import WebhookDelivery
 
 UNCONFIGURED: Final = "the channel is not configured any more"
 
+LOOK_AGAIN_SECONDS: Final = 1
+"""How long a channel that hangs may keep a pass from looking what became due to the others."""
+
 log: Final = structlog.get_logger(__name__)
 
 
@@ -35,30 +39,40 @@ async def send_due(
     """Sends what is due at `now` and returns what became of it; `only` to one channel, if it is named.
 
     A pass is bounded: a channel is left for the next one after its first failure, and when its time
-    (`delivery_timeout_seconds`) is over. So a pass takes no longer than two attempts, however many messages
-    wait for channels that do not answer.
+    (`delivery_timeout_seconds`) is over. While one still hangs, what becomes due to the others is sent.
 
     Raises:
         RecordsUnavailable: the records do not answer; what was claimed is due again when the claim ends.
     """
     clock = clock_from(now)
-    async with records.reading() as session:
-        waiting = await deliveries.due_channels(session, now=now)
-    sent = Sent()
-    if only is None and waiting - {channel.name for channel in settings.channels}:
-        sent += await _bury(records, settings, now)
+    channels = {channel.name: channel for channel in settings.channels if only in (None, channel.name)}
     attempts = Attempts(records, settings, wire or Wire(), clock)
-    turns = [
-        _turn(records, channel, attempts, clock, timedelta(seconds=settings.delivery_timeout_seconds))
-        for channel in settings.channels
-        if channel.name in waiting and only in (None, channel.name)
-    ]
-    # A failure in one turn must not cut off the others.
-    for each in await asyncio.gather(*turns, return_exceptions=True):
-        if isinstance(each, BaseException):
-            raise each
-        sent += each
-    return sent
+    longest = timedelta(seconds=settings.delivery_timeout_seconds)
+    waiting = await _due(records, clock())
+    sent = Sent()
+    if only is None and waiting - channels.keys():
+        sent += await _bury(records, settings, now)
+
+    def started(names: Iterable[str]) -> set[asyncio.Task[Sent]]:
+        return {
+            asyncio.create_task(_turn(records, channels[name], attempts, clock, longest), name=name)
+            for name in names
+        }
+
+    first = started(waiting & channels.keys())
+    turns = set(first)
+    try:
+        while not all(turn.done() for turn in turns):
+            await asyncio.wait(turns, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.ALL_COMPLETED)
+            if not all(turn.done() for turn in first):
+                busy = {turn.get_name() for turn in turns if not turn.done()}
+                failed = {turn.get_name() for turn in turns if turn.done() and not _went_well(turn)}
+                turns |= started((await _due(records, clock()) & channels.keys()) - busy - failed)
+    finally:
+        for turn in turns:
+            turn.cancel()
+        await asyncio.gather(*turns, return_exceptions=True)
+    return sum((turn.result() for turn in turns), sent)
 
 
 async def send_one(
@@ -78,6 +92,15 @@ async def send_one(
         return False
     await attempts.attempt(channel, delivery)
     return True
+
+
+def _went_well(turn: asyncio.Task[Sent]) -> bool:
+    return turn.exception() is None and not turn.result().again
+
+
+async def _due(records: Records, now: datetime) -> set[str]:
+    async with records.reading() as session:
+        return await deliveries.due_channels(session, now=now)
 
 
 async def _turn(

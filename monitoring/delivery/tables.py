@@ -1,33 +1,29 @@
-"""Messages of the outbox, as a table for people and as JSON for scripts."""
+"""Messages of the outbox, as lines for people and as JSON for scripts."""
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.markup import escape
-
-from kit.terminal import print_table
 from records.tables import WebhookDelivery
 from records.tables.webhook_deliveries import DeliveryStatus
 
-_COLUMNS = ("delivery", "queued (UTC)", "channel", "change", "status", "attempts", "answer")
 
-
-def print_deliveries(title: str, found: Sequence[WebhookDelivery]) -> None:
-    """Prints messages, one a line."""
-    rows = [
-        (
-            str(each.id),
-            _moment(each.created_at),
-            each.channel,
-            each.change,
-            _status(each),
-            each.attempts,
-            escape(answer(each)),
+def print_deliveries(found: Sequence[WebhookDelivery]) -> None:
+    """Prints messages, one a line; an id that is folded into a column could not be copied."""
+    if not found:
+        sys.stdout.write("No message.\n")
+        return
+    channels = max(len(each.channel) for each in found)
+    changes = max(len(each.change) for each in found)
+    for each in found:
+        times = "once" if each.attempts == 1 else f"{each.attempts} times"
+        tried = f", tried {times}" if each.attempts else ""
+        said = f": {answer(each)}" if answer(each) else ""
+        sys.stdout.write(
+            f"{each.id}  {_moment(each.created_at)}  {each.channel:{channels}}  {each.change:{changes}}  "
+            f"{_status(each)}{tried}{said}\n"
         )
-        for each in found
-    ]
-    print_table(title, _COLUMNS, rows)
 
 
 def answer(delivery: WebhookDelivery) -> str:
@@ -58,7 +54,7 @@ def document(delivery: WebhookDelivery) -> dict[str, Any]:
 
 def _status(delivery: WebhookDelivery) -> str:
     if delivery.status == DeliveryStatus.PENDING:
-        return f"due {_moment(delivery.next_attempt_at)}"
+        return f"due at {_moment(delivery.next_attempt_at)}"
     return delivery.status
 
 

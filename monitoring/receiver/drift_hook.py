@@ -4,11 +4,13 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+import structlog
 from pydantic import ValidationError
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from kit.errors import SluiceError
 from monitoring.alerts.event import AlertEvent
 from monitoring.durations import duration
 from monitoring.errors import HookMalformed
@@ -21,6 +23,8 @@ BODY_BYTES: Final = 200 << 10
 """Events have some kilobytes; a column of the records holds 256."""
 _MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _CUT: Final = 300
+
+log: Final = structlog.get_logger(__name__)
 
 
 async def received(parts: Parts, request: Request) -> tuple[JSONResponse, bool]:
@@ -39,10 +43,17 @@ async def received(parts: Parts, request: Request) -> tuple[JSONResponse, bool]:
     answer = JSONResponse(
         {"message": message, "repeated": not new, **decision.model_dump(mode="json")},
         status_code=202,
-        # After the answer. Were this process killed now, the next one would begin what is announced.
-        background=BackgroundTask(loop.begin_announced, parts) if decision.run else None,
+        background=None if settings.retraining == "off" else BackgroundTask(_go_on, parts),
     )
     return answer, new
+
+
+async def _go_on(parts: Parts) -> None:
+    """Begins what is announced, after the answer; were this process killed now, the next one would do it."""
+    try:
+        await loop.follow(parts)
+    except SluiceError as error:
+        log.warning("retraining_waits", code=error.code, reason=error.message)
 
 
 def event_in(body: bytes) -> AlertEvent:

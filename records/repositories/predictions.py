@@ -15,7 +15,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from sqlalchemy import select, tuple_
+from sqlalchemy import case, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts.environments import Environment
@@ -154,3 +154,70 @@ async def recorded_after(
 def cursor_after(rows: Sequence[PredictionLog], cursor: Cursor | None) -> Cursor | None:
     """Returns the cursor after `rows`, which `recorded_after(…, cursor)` gave."""
     return Cursor(rows[-1].recorded_at, rows[-1].id) if rows else cursor
+
+
+async def any_recorded(session: AsyncSession) -> bool:
+    """Tells whether any prediction was ever recorded."""
+    return await session.scalar(select(PredictionLog.id).limit(1)) is not None
+
+
+async def count_recorded(session: AsyncSession, since: datetime, until: datetime) -> int:
+    """Returns how many rows were written from `since` on and before `until`, mirrored copies among them."""
+    query = select(func.count()).where(PredictionLog.recorded_at >= since, PredictionLog.recorded_at < until)
+    return await session.scalar(query) or 0
+
+
+class Recorded(NamedTuple):
+    """What was written between two instants: of one model in one environment."""
+
+    model_name: str
+    environment: Environment
+    rows: int
+    defaulted: int
+    """Those that were answered with defaults, because history was not to be had."""
+    with_sender: int
+    model_version: str
+    """The latest of them, by name, where there are several."""
+
+
+async def recorded_between(session: AsyncSession, since: datetime, until: datetime) -> list[Recorded]:
+    """Returns what was written from `since` on and before `until`, mirrored copies left out."""
+    log = PredictionLog
+    query = (
+        select(
+            log.model_name,
+            log.environment,
+            func.count(),
+            func.sum(case((log.defaulted_features > 0, 1), else_=0)),
+            func.count(log.sender),
+            func.max(log.model_version),
+        )
+        .where(log.recorded_at >= since, log.recorded_at < until, log.shadow_of.is_(None))
+        .group_by(log.model_name, log.environment)
+        .order_by(log.model_name, log.environment)
+    )
+    return [
+        Recorded(model, Environment(place), rows, int(defaulted), senders, version)
+        for model, place, rows, defaulted, senders, version in await session.execute(query)
+    ]
+
+
+async def examples_between(
+    session: AsyncSession, model_name: str, environment: Environment, since: datetime, until: datetime
+) -> list[str]:
+    """Returns the latest three request ids of answers with defaults, as `recorded_between` counts them."""
+    log = PredictionLog
+    query = (
+        select(log.request_id)
+        .where(
+            log.recorded_at >= since,
+            log.recorded_at < until,
+            log.shadow_of.is_(None),
+            log.model_name == model_name,
+            log.environment == environment,
+            log.defaulted_features > 0,
+        )
+        .order_by(log.recorded_at.desc())
+        .limit(3)
+    )
+    return list(await session.scalars(query))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from records.columns import UtcDateTime
@@ -19,14 +19,15 @@ class Waiting(NamedTuple):
     """`pending` or `dead`."""
     messages: int
     oldest: datetime
-    """When the first of them was queued."""
+    """Since when the first of them could have gone: when it was queued, or the mute over it ends."""
 
 
 async def waiting(session: AsyncSession) -> list[Waiting]:
     """Returns how many messages wait for each channel, and how many were given up."""
     table = WebhookDelivery
+    since = case((table.attempts == 0, table.next_attempt_at), else_=table.created_at)
     query = (
-        select(table.channel, table.status, func.count(), func.min(table.created_at, type_=UtcDateTime()))
+        select(table.channel, table.status, func.count(), func.min(since, type_=UtcDateTime()))
         .where(table.status.in_([DeliveryStatus.PENDING, DeliveryStatus.DEAD]))
         .group_by(table.channel, table.status)
         .order_by(table.channel, table.status)

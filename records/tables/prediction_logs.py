@@ -69,7 +69,8 @@ class PredictionLog(Row):
     latency_seconds: Mapped[float] = mapped_column(FiniteNumber)
 
     defaulted_features: Mapped[int] = mapped_column(default=0)
-    """How many numbers are defaults because the feature store was slow, down or did not know the sender."""
+    """How many numbers are defaults because the feature store was slow or down, or there is none; a sender
+    whom it does not know counts nothing."""
 
     shadow_of: Mapped[str | None] = mapped_column(CleanString(REQUEST_ID_LENGTH))
     """The request id that the caller was answered under, if this row is the mirrored copy of it."""

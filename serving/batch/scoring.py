@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from contracts.facts import KNOWN_SHARE
-from contracts.features import SENDER_FEATURES
 from feature_repo.sender_numbers import SenderHistory
 from feature_repo.settings import FeatureRepoSettings
 from kit.bundle import Bundle
@@ -76,7 +75,7 @@ class History:
             OnlineStoreUnavailable: the store does not answer.
         """
         found: SenderHistory = self._lookup.history(senders, at)
-        self.known += int((found.defaulted < len(SENDER_FEATURES)).sum())
+        self.known += int(found.known.sum())
         return found
 
     @cached_property

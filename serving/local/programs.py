@@ -1,8 +1,7 @@
 """What runs on a machine that serves: for each program its name, its ports, and how it is started.
 
-Here is the place for further programs, in the order in which they depend on each other: the schedule of drift
-reports (after the gateway, priority 50). Each is one function that returns a `Program`, and a line in
-`sluice up` (up.py).
+Here is the place for further programs, in the order in which they depend on each other. Each is one function
+that returns a `Program`, and a line in `sluice up` (up.py).
 """
 
 import math
@@ -20,6 +19,7 @@ from serving.runtimes import triton as runtime
 from serving.settings import ServingSettings
 
 GATEWAY: Final = "gateway"
+MONITORING: Final = "monitoring"
 MLFLOW: Final = "mlflow"
 REPOSITORIES: Final = "repositories"
 """The folder of Triton's model repositories, one for each environment."""
@@ -32,10 +32,13 @@ _TRITON_PRIORITY: Final = 10
 _TRANSFORMER_PRIORITY: Final = 20
 _MLFLOW_PRIORITY: Final = 30
 _GATEWAY_PRIORITY: Final = 40
+_MONITORING_PRIORITY: Final = 50
 _STOP_MARGIN_SECONDS: Final = 2
 _PAGE_STOP_SECONDS: Final = 5
 _GATEWAY_STOP_SECONDS: Final = 20
 """Twice what requests in flight are given (GATEWAY_DRAIN_SECONDS): what is remembered is then written."""
+_MONITORING_STOP_SECONDS: Final = 40
+"""A run under way is given 20 s to end, and a request 10."""
 
 Ports = Mapping[str, int]
 
@@ -107,6 +110,22 @@ def gateway(home: Home, ports: Ports) -> Program:
         variables=variables | _home(home),
         priority=_GATEWAY_PRIORITY,
         stop_seconds=_GATEWAY_STOP_SECONDS,
+    )
+
+
+def monitoring(home: Home, ports: Ports) -> Program:
+    """Returns the monitoring process, which finds the gateway by its address file and writes its own."""
+    variables = {
+        "MONITORING_HOST": LOOPBACK,
+        "MONITORING_PORT": str(ports["http"]),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return Program(
+        name=MONITORING,
+        command=(sys.executable, "-m", "monitoring"),
+        variables=variables | _home(home),
+        priority=_MONITORING_PRIORITY,
+        stop_seconds=_MONITORING_STOP_SECONDS,
     )
 
 

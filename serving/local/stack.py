@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 import httpx
 import structlog
 
+from contracts import monitoring as monitoring_paths
 from contracts.environments import Environment
 from contracts.gateway import LIVE, address_file
 from contracts.routes import FOLDER as ROUTES
@@ -195,6 +196,26 @@ class Stack:
         self._wait(programs.GATEWAY, url + LIVE, self.settings.program_start_seconds)
         return url
 
+    def begin_monitoring(self) -> None:
+        """Starts the monitoring process and does not wait for it; the records must have their tables.
+
+        Raises:
+            StackDown: the process manager does not run.
+        """
+        self._ensure(
+            programs.MONITORING, programs.HTTP_PORT, lambda ports: programs.monitoring(self.home, ports)
+        )
+
+    def monitoring(self) -> str:
+        """Returns the URL of the monitoring process, which was begun and answers.
+
+        Raises:
+            ProgramFailed: it does not come up.
+        """
+        url = f"http://{LOOPBACK}:{state.read(self._folder).ports[programs.MONITORING]['http']}"
+        self._wait(programs.MONITORING, url + monitoring_paths.LIVE, self.settings.program_start_seconds)
+        return url
+
     def begin_mlflow(self, store: str) -> None:
         """Starts MLflow's pages over the database `store` and does not wait for them.
 
@@ -318,6 +339,7 @@ class Stack:
         """Removes what says that somebody answers here, and what would be loaded again."""
         for folder in (ROUTES, programs.REPOSITORIES):
             shutil.rmtree(self._folder / folder, ignore_errors=True)
+        monitoring_paths.address_file(self.home.root).unlink(missing_ok=True)
         tritons = [programs.triton_name(environment) for environment in Environment]
         ports = state.read(self._folder).ports
         leftovers.free_shared_memory(ports[name]["http"] for name in tritons if name in ports)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import psutil
 
+from contracts import monitoring
 from contracts.environments import Environment
 from contracts.gateway import LIVE
 from contracts.routes import Route
@@ -25,7 +26,11 @@ from serving.settings import ServingSettings
 from serving.triton_control import TritonControl, TritonUnreachable
 
 _PROBE_SECONDS: Final = 3
-_HEALTH: Final = {programs.MLFLOW: "/health", programs.GATEWAY: LIVE}
+_HEALTH: Final = {
+    programs.MLFLOW: "/health",
+    programs.GATEWAY: LIVE,
+    programs.MONITORING: monitoring.READY,
+}
 _WORDS: Final = {"BACKOFF": "restarting", "FATAL": "given up", "EXITED": "ended", "STOPPED": "stopped"}
 
 
@@ -71,6 +76,15 @@ class GatewayStatus:
     """Whether it answers for an environment; empty if it does not answer at all."""
 
 
+@dataclass(frozen=True)
+class MonitoringStatus:
+    """The monitoring process, where it should run."""
+
+    url: str
+    console: str
+    """The pages for people; an admin key signs in, such as the development key."""
+
+
 @dataclass
 class Status:
     """Everything that is to be told."""
@@ -80,6 +94,7 @@ class Status:
     models: list[ModelStatus] = field(default_factory=list)
     processes: list[ProcessStatus] = field(default_factory=list)
     gateway: GatewayStatus | None = None
+    monitoring: MonitoringStatus | None = None
     problems: list[str] = field(default_factory=list)
     """What does not run and should, each with the command to run."""
     notes: list[str] = field(default_factory=list)
@@ -108,6 +123,7 @@ def status(home: Home) -> Status:
     _add_processes(found, stack)
     _add_models(found, home, state.environments if running else ())
     _add_gateway(found, home)
+    _add_monitoring(found)
     for journal in journals(home):
         if journal.path.exists():
             found.notes.append(
@@ -182,6 +198,13 @@ def _add_gateway(found: Status, home: Home) -> None:
             )
     if all(told.environments.values()) and told.reason:
         found.notes.append(f"The gateway says: {told.reason}")
+
+
+def _add_monitoring(found: Status) -> None:
+    for process in found.processes:
+        if process.name == programs.MONITORING and "http" in process.addresses:
+            url = f"http://{process.addresses['http']}"
+            found.monitoring = MonitoringStatus(url, url + monitoring.CONSOLE)
 
 
 def _model(

@@ -1,8 +1,8 @@
 """`sluice up`: everything that serves on this machine, brought to what the aliases of the registry say.
 
 For each environment: Triton, each model whose alias points at a version, a transformer where the model has
-one; before them all the gateway, and beside them MLflow's pages. What fails is told and does not keep the
-rest from running. Run again, it changes only what is not as it should be.
+one; before them all the gateway, beside them the monitoring process and MLflow's pages. What fails is told
+and does not keep the rest from running. Run again, it changes only what is not as it should be.
 """
 
 import time
@@ -79,6 +79,8 @@ def up(home: Home, environments: Sequence[Environment], *, told: Told = silent) 
         registry = model_registry.opened(home)
         run = _Run(home, registry, Stack(home, settings), told)
         run.start(environments)
+        if settings.gateway or settings.monitoring:
+            run.begin_records()
         if settings.gateway:
             run.begin_gateway()
         pages = settings.mlflow_pages and registry.uri.startswith("sqlite:")
@@ -86,10 +88,15 @@ def up(home: Home, environments: Sequence[Environment], *, told: Told = silent) 
             run.begin_mlflow()
         for environment in environments:
             run.environment(environment)
+        run.records()
+        if settings.monitoring:
+            run.begin_monitoring()
         if pages:
             run.mlflow()
         if settings.gateway:
             run.gateway()
+        if settings.monitoring:
+            run.monitoring()
         return run.outcome
 
 
@@ -102,6 +109,7 @@ class _Run:
         self._deployer = LocalDeployer(stack)
         self._mlflow_begun: float | None = None
         self._gateway_begun: float | None = None
+        self._monitoring_begun: float | None = None
         self._beside = ThreadPoolExecutor(1)
         self._tables: Future[None] | None = None
         self._served: set[Environment] = set()
@@ -133,19 +141,25 @@ class _Run:
                 with self._survived(what), self._timed(what):
                     self._serve(version, environment)
 
-    def begin_gateway(self) -> None:
-        """Starts the gateway, to come up beside all the rest; what it remembers gets its tables meanwhile."""
-        with self._survived(programs.GATEWAY):
-            self._gateway_begun = time.monotonic()
-            self._tables = self._beside.submit(memory.ensure, self._home)
-            self._stack.begin_gateway()
+    def begin_records(self) -> None:
+        """Begins to bring the tables of the records up to date, beside all the rest."""
+        self._tables = self._beside.submit(memory.ensure, self._home)
 
-    def gateway(self) -> None:
-        """Waits for the gateway, and until it answers for what was brought up."""
+    def records(self) -> None:
+        """Waits for the tables, if they were begun."""
         with self._survived("records"):
             if self._tables is not None:
                 self._tables.result()
         self._beside.shutdown()
+
+    def begin_gateway(self) -> None:
+        """Starts the gateway, to come up beside all the rest."""
+        with self._survived(programs.GATEWAY):
+            self._gateway_begun = time.monotonic()
+            self._stack.begin_gateway()
+
+    def gateway(self) -> None:
+        """Waits for the gateway, and until it answers for what was brought up."""
         if self._gateway_begun is None:
             return
         with self._survived(programs.GATEWAY):
@@ -156,6 +170,20 @@ class _Run:
                 next_step = f"sluice logs {programs.GATEWAY}"
                 self.outcome.problems.append(Problem(programs.GATEWAY, problem, next_step))
             self._told(programs.GATEWAY, time.monotonic() - self._gateway_begun)
+
+    def begin_monitoring(self) -> None:
+        """Starts the monitoring process, to come up beside what is waited for."""
+        with self._survived(programs.MONITORING):
+            self._monitoring_begun = time.monotonic()
+            self._stack.begin_monitoring()
+
+    def monitoring(self) -> None:
+        """Waits for the monitoring process, if it was begun."""
+        if self._monitoring_begun is None:
+            return
+        with self._survived(programs.MONITORING):
+            self._stack.monitoring()
+            self._told(programs.MONITORING, time.monotonic() - self._monitoring_begun)
 
     def begin_mlflow(self) -> None:
         """Starts MLflow's pages, which need nobody and take longest, to come up beside all the rest."""

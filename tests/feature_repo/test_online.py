@@ -129,6 +129,16 @@ def test_the_share_of_defaulted_lookups_can_be_told(sender_store: SenderStore) -
     assert registry.get_sample_value("sluice_sender_lookup_seconds_count") == 2
 
 
+def test_a_stranger_is_an_answer_and_no_default(sender_store: SenderStore) -> None:
+    """Of the second only the domain is known, of the third nothing, and the last has no address."""
+    registry = filled(sender_store)
+    asked = ["ann@example.org", "new@example.org", "x@unknown", ""]
+    found = SenderLookup(sender_store, registry).history(asked, after(4 * DAY))
+    assert found.known.tolist() == [True, True, False, False]
+    assert found.defaulted.tolist() == [0, 0, 0, 0]
+    np.testing.assert_array_equal(found.numbers[2:], [DEFAULTS, DEFAULTS])
+
+
 def test_the_lookup_equals_feasts_own_answer(sender_store: SenderStore) -> None:
     """Reading the views directly gives what `get_online_features` gives for the feature service."""
     registry = filled(sender_store)

@@ -34,7 +34,9 @@ class Store:
         assert self.goes.wait(60)
         if self.fails:
             raise OperationalError("gone")
-        return SenderHistory(np.tile(KNOWN, (len(senders), 1)), np.full(len(senders), 3))
+        return SenderHistory(
+            np.tile(KNOWN, (len(senders), 1)), np.full(len(senders), 3), np.ones(len(senders), bool)
+        )
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -75,7 +77,7 @@ async def test_callers_at_the_same_time_share_a_lookup() -> None:
         store.goes.set()
         for found in await asyncio.gather(*tasks):
             assert np.array_equal(found.numbers, [KNOWN, KNOWN])
-            assert found.defaulted.tolist() == [3, 3]
+            assert (found.defaulted.tolist(), found.known.tolist()) == ([3, 3], [True, True])
     assert store.asked == [["x@a", "x@b"], ["y@a", "y@b", "z@a", "z@b"]]
 
 
@@ -86,7 +88,7 @@ async def test_a_store_that_hangs_is_waited_for_no_longer_than_the_budget() -> N
         store.goes.clear()
         late = await senders.history(["a@b"])
         assert np.array_equal(late.numbers, unknown_senders(1))
-        assert late.defaulted.tolist() == [8]
+        assert (late.defaulted.tolist(), late.known.tolist()) == ([8], [False])
         assert count(counter, "slow") == 1
         await asyncio.sleep(0.05)
         store.goes.set()  # the lookup ends, late: that is known only now

@@ -138,6 +138,22 @@ async def test_a_feature_store_that_is_down_is_named_as_the_cause(
     assert result.defaulted_rows == out.sum()
 
 
+async def test_strangers_are_a_drift_of_the_sender_and_not_an_outage(
+    records: Records, home: Home, settings: MonitoringSettings, reference: Reference
+) -> None:
+    """The same numbers as in an outage, of senders of whom the store said that it knows nothing."""
+
+    def strangers(matrix: np.ndarray) -> np.ndarray:
+        changed = matrix.copy()
+        changed[::2, -len(SENDER_FEATURES) :] = [feature.default for feature in SENDER_FEATURES]
+        return changed
+
+    await record(records, rows_of(reference, resampled(reference, 500), numbers=strangers))
+    result = await measured(records, home, settings)
+    assert [(family.family, family.cause) for family in result.drifted] == [("sender", None)]
+    assert result.defaulted_rows == 0
+
+
 async def test_a_drift_beside_an_outage_is_not_blamed_on_it(
     records: Records, home: Home, settings: MonitoringSettings, reference: Reference
 ) -> None:

@@ -7,16 +7,14 @@ tokens that the model knows can tell it from the mail of the reference.
 import codecs
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from contracts.environments import Environment
-from contracts.features import SENDER_FEATURES
 from contracts.tensors import SPAM_DETECTOR
+from feature_repo.sender_numbers import unknown_senders
 from feature_repo.settings import FeatureRepoSettings
 from gateway.memory.answered import Answered
 from gateway.memory.rows import row
@@ -31,10 +29,9 @@ from serving.scorer import Scorer
 from tests.monitoring.traffic import after, record
 from tests.serving.bundles import BOTH_WORDS, HAM_WORDS, MAIL_PARAMETERS, SPAM_WORDS, made
 from training import bundle as bundles
-from training.workload import Splits
+from training.workload import Dataset, Rows, Splits
 from training.workloads import find
-from training.workloads.spam_detector.dataset import dataset
-from training.workloads.spam_detector.extraction import extracted
+from training.workloads.spam_detector.extraction import STATISTICS, extracted
 
 FITTED, REFERENCE, ROWS = 200, 300, 300
 VERSION, FORMER = "2", "3"
@@ -60,21 +57,21 @@ def mails(count: int, seed: int, *, foreign: float = 0) -> list[bytes]:
 @pytest.fixture(scope="module")
 def version(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A model fitted on such mail; its reference is mail that it has not seen."""
-    reader = FeatureRepoSettings.load()
     raws = mails(FITTED + REFERENCE, seed=1)
-    ids = [f"mail-{at}" for at in range(len(raws))]
-    labels = ["spam" if at % 2 else "ham" for at in range(len(raws))]
-    unknown = np.array([feature.default for feature in SENDER_FEATURES], dtype=np.float32)
-    data = dataset(
-        pa.table({"label": labels, "sha256": ids, "group": ["made"] * len(raws)}),
-        extracted(raws, reader),
-        np.tile(unknown, (len(raws), 1)),
-        ids,
-        "sha256:made",
-        reader,
+    messages = extracted(raws, FeatureRepoSettings.load())
+    numbers = np.hstack([messages.numbers, unknown_senders(len(raws))])
+    rows = Rows(
+        {"text": messages.texts, "numeric": numbers},
+        np.arange(len(raws)) % 2,
+        np.array([f"mail-{at}" for at in range(len(raws))]),
     )
     first, rest = np.arange(FITTED), np.arange(FITTED, len(raws))
-    data = replace(data, split=lambda _seed: Splits(first, rest, rest))
+    data = Dataset(
+        rows,
+        "sha256:made",
+        split=lambda _seed: Splits(first, rest, rest),
+        reference=dict(zip(STATISTICS, messages.statistics.T, strict=True)),
+    )
     folder = tmp_path_factory.mktemp("bundles") / VERSION
     return made(folder, find(SPAM_DETECTOR), data, MAIL_PARAMETERS, seed=1, threshold=0.5)
 

@@ -77,15 +77,6 @@ class Finished:
         self.summary: dict[str, Any] = json.loads(answer.stdout) if answer.returncode == 0 else {}
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """One real run of the smallest workload, through Ray, MLflow, ONNX and the records."""
-    home = tmp_path_factory.mktemp("pipeline") / "home"
-    answer = sluice(home, "pipeline", "run", "--workload", "iris", "--trials", "2", "--json")
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    return Finished(home, answer)
-
-
 class FakeKubeflow:
     """A small HTTP server that speaks what we use of the v2beta1 API, with a memory."""
 

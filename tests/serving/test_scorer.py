@@ -108,7 +108,9 @@ def test_sender_numbers_are_asked_once_for_all_and_go_to_the_right_columns(mails
 
     def senders(addresses: object, at: datetime) -> SenderHistory:
         asked.append((addresses, at))
-        return SenderHistory(np.arange(16, dtype=np.float32).reshape(2, 8), np.array([0, 3]))
+        return SenderHistory(
+            np.arange(16, dtype=np.float32).reshape(2, 8), np.array([0, 3]), np.array([True, False])
+        )
 
     scorer = Scorer(mails_1, FeatureRepoSettings.load(), senders)
     scores = scorer.score([SPAM, HAM], NOW)

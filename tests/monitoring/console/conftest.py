@@ -74,7 +74,13 @@ def parts(settings: MonitoringSettings, home: Home, records: Records) -> Parts:
 
 
 @pytest.fixture
-def app(parts: Parts) -> Starlette:
+def admin_key(home: Home) -> str:
+    """The key of ann, who is an admin; made before the console begins, which looks twice a second."""
+    return key(home)
+
+
+@pytest.fixture
+def app(parts: Parts, admin_key: str) -> Starlette:
     """The console."""
     return Starlette(routes=routes(parts))
 
@@ -87,10 +93,9 @@ async def visitor(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def ann(app: Starlette, home: Home) -> AsyncIterator[httpx.AsyncClient]:
+async def ann(app: Starlette, admin_key: str) -> AsyncIterator[httpx.AsyncClient]:
     """An admin who is signed in."""
-    text = key(home)
     async with client(app) as browser:
-        answer = await sign_in(browser, text)
+        answer = await sign_in(browser, admin_key)
         assert answer.status_code == 303, answer.text
         yield browser

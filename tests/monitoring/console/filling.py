@@ -69,7 +69,9 @@ async def traffic(records: Records, now: datetime, *, rows: int = 600, version: 
         await predictions.insert_many(session, made, recorded_at=now)
 
 
-async def drift(records: Records, now: datetime, *, windows: int = 30, say: Say = as_it_is) -> None:
+async def drift(
+    records: Records, now: datetime, *, windows: int = 30, model: str = SPAM_DETECTOR, say: Say = as_it_is
+) -> None:
     """Writes a month of drift runs, the last ones with drift, and live figures that fell."""
     made: list[Measurement] = []
     for at in range(windows):
@@ -86,7 +88,7 @@ async def drift(records: Records, now: datetime, *, windows: int = 30, say: Say 
             details: dict[str, Any] | None = None,
         ) -> Measurement:
             return Measurement(
-                model_name=SPAM_DETECTOR,
+                model_name=model,
                 source=Environment.PRODUCTION.value,
                 dataset="1",
                 metric=metric,
@@ -221,7 +223,7 @@ async def trained(records: Records, now: datetime, *, say: Say = as_it_is) -> No
                     finished_at=began + timedelta(minutes=4),
                     figures=figures if status is not RunStatus.FAILED else {},
                     reasons=reasons,
-                    mlflow_run_id=say("8d635d30efe14c02"),
+                    mlflow_run_id=say("8d635d30efe14c02")[:64],
                     model_version="2" if status is RunStatus.ACCEPTED else None,
                 )
                 await runs.finish(session, run.id, end)

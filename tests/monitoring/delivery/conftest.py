@@ -17,10 +17,15 @@ __all__ = ["address", "migrated_file", "postgresql", "records"]
 
 
 @pytest.fixture
-async def memory(migrated_file: Path, tmp_path: Path) -> AsyncIterator[Records]:
+def file_address(migrated_file: Path, tmp_path: Path) -> str:
+    """The address of a migrated SQLite database of this test, without a row."""
+    return f"{SQLITE}:///{shutil.copy(migrated_file, tmp_path / 'memory.db')}"
+
+
+@pytest.fixture
+async def memory(file_address: str) -> AsyncIterator[Records]:
     """Records in SQLite, without a row."""
-    path = shutil.copy(migrated_file, tmp_path / "records.db")
-    found = connect(f"{SQLITE}:///{path}")
+    found = connect(file_address)
     yield found
     await found.close()
 

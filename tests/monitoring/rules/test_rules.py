@@ -1,5 +1,7 @@
 """The rules of Prometheus: read by the real promtool, silent just under each threshold and firing at it."""
 
+import json
+import math
 import re
 from pathlib import Path
 from typing import Final
@@ -7,13 +9,19 @@ from typing import Final
 import pytest
 import yaml
 
+from contracts.environments import Environment
 from contracts.metrics import METRICS
+from gateway.settings import GatewaySettings
+from monitoring.durations import duration
 from monitoring.receiver.alertmanager_hook import KINDS
+from monitoring.settings import MonitoringSettings
 from records.tables.monitoring_alerts import AlertKind, Severity
 from tests.monitoring.rules import replay
 from tests.monitoring.rules.cases import CASES, HEALTHY, Case
 from tests.monitoring.rules.expressions import faults, metric_of, used
 
+ROOT: Final = replay.RULES.parents[2]
+SCRAPES: Final = replay.RULES.parent / "prometheus.yaml"
 ALERTS: Final = replay.alerts()
 LABELS_OF_A_RULE: Final = {"severity", "component", "sluice_kind"}
 
@@ -130,3 +138,57 @@ def test_rules_are_shipped_as_they_are_written() -> None:
     for path in replay.RULES.glob("*.yaml"):
         assert not re.search(r"^\s*<<:|&\w+$", path.read_text("utf-8"), re.MULTILINE)
         assert yaml.safe_load(path.read_text("utf-8")).keys() == {"groups"}
+
+
+def test_predictions_are_exactly_the_routes_that_predict() -> None:
+    """Of all paths that the gateway offers: no probe, no page and no look-up counts for the promise."""
+    document = json.loads((ROOT / "gateway" / "openapi.json").read_text("utf-8"))
+    (pattern,) = {
+        matchers["route"]
+        for rule in replay.rules()
+        for _, matchers in used(rule["expr"])
+        if "route" in matchers
+    }
+    counted = {path for path in document["paths"] if re.fullmatch(pattern, path)}
+    assert counted == {
+        "/v1/predict", "/v1/predict/batch",
+        "/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer",
+    }  # fmt: skip
+
+
+def test_thresholds_are_those_of_the_settings() -> None:
+    """A rule and the check beside it speak of the same share; jobs may miss a few of their turns."""
+    settings = MonitoringSettings()
+    assert _threshold("SluiceAvailabilityLow") == settings.error_share
+    assert _threshold("SluiceFeaturesDefaulted") == settings.defaulted_share
+    assert _threshold("SluiceDriftJobStale") == 3 * duration(settings.drift_every).total_seconds()
+    assert _threshold("SluiceFeatureIngestStale") == 6 * duration(settings.ingest_every).total_seconds()
+    assert _threshold("SluiceDriftRunStale") == 2 * duration(settings.drift_window).total_seconds()
+    assert f">= {settings.drift_min_rows}" in ALERTS["SluiceDriftRunStale"]["expr"]
+
+
+def test_promtool_accepts_the_scrape_configuration() -> None:
+    """With the rules that it names; its jobs are those that rules and dashboards go by."""
+    ended = replay.promtool("check", "config", SCRAPES)
+    assert ended.returncode == 0, ended.stderr
+    assert "4 rule files found" in ended.stdout
+    config = yaml.safe_load(SCRAPES.read_text("utf-8"))
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    named = {name for rule in ALERTS.values() for name in re.findall(r'job="([^"]+)"', rule["expr"])}
+    assert (
+        named <= jobs.keys() == {"sluice-gateway", "sluice-transformer", "sluice-triton", "sluice-monitoring"}
+    )
+    for job in ("sluice-transformer", "sluice-triton"):
+        places = [target["labels"]["environment"] for target in jobs[job]["static_configs"]]
+        assert places == [environment.value for environment in Environment]
+    (monitoring,) = jobs["sluice-monitoring"]["static_configs"]
+    assert monitoring["targets"] == [f"127.0.0.1:{MonitoringSettings().port}"]
+    (gateway,) = jobs["sluice-gateway"]["static_configs"]
+    assert gateway["targets"] == [f"127.0.0.1:{GatewaySettings().port}"]
+
+
+def _threshold(name: str) -> float:
+    """Returns the first number that a rule compares with."""
+    found = re.search(r"> ([\d.]+(?: \* \d+)?)", ALERTS[name]["expr"].replace("> 0)", ""))
+    assert found is not None
+    return math.prod(float(factor) for factor in found[1].split(" * "))

@@ -24,6 +24,7 @@ PREFIXES = (
     "FEATURE_REPO_",
     "MLFLOW_",
     "DEPLOYMENT_",
+    "MONITORING_",
 )
 
 Aliases = dict[Environment, str]
@@ -31,13 +32,14 @@ Aliases = dict[Environment, str]
 
 @pytest.fixture(scope="session")
 def plain_settings() -> Iterator[None]:
-    """A process with the defaults, without gateway and MLflow's pages, and with no pause before an unload."""
+    """A process with the defaults, with Triton and transformers only, and with no pause before an unload."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(PREFIXES):
                 patch.delenv(name)
         patch.setenv("SERVING_MLFLOW_PAGES", "false")
         patch.setenv("SERVING_GATEWAY", "false")
+        patch.setenv("SERVING_MONITORING", "false")
         patch.setenv("SERVING_DRAIN_SECONDS", "0")
         patch.setenv("SERVING_INSTANCES", "1")
         for limit in ("SWITCH", "PROGRAM_START", "TRITON_START"):

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import signal
@@ -21,6 +22,7 @@ import pytest
 
 from cli.main import main
 from contracts.environments import Environment
+from contracts.monitoring import address_file
 from kit.bundle import Bundle
 from kit.errors import Bug
 from kit.home import Home
@@ -89,9 +91,10 @@ def stack(homes: Callable[[], Home], small: Home, mails_1: Bundle, mails_2: Bund
 
 
 def brought_up(home: Home) -> Outcome:
-    """Brings everything up, with the gateway."""
+    """Brings everything up, with the gateway and what monitors."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERVING_GATEWAY", "true")
+        patch.setenv("SERVING_MONITORING", "true")
         return up(home, list(Environment))
 
 
@@ -180,6 +183,7 @@ def test_status_tells_versions_processes_and_addresses(stack: Stack) -> None:
     ]
     assert {process.name for process in found.processes} == {
         "gateway",
+        "monitoring",
         *(f"{kind}-{environment}" for kind in ("triton", "transformer") for environment in Environment),
     }
     assert found.gateway is not None
@@ -189,7 +193,7 @@ def test_status_tells_versions_processes_and_addresses(stack: Stack) -> None:
         assert process.memory_bytes > 10_000_000
         assert process.restarts == 0
         assert process.since is not None
-        path = "/health/live" if process.name == "gateway" else "/v2/health/live"
+        path = "/health/live" if process.name in {"gateway", "monitoring"} else "/v2/health/live"
         assert httpx.get(f"http://{process.addresses['http']}{path}").is_success
 
 
@@ -253,16 +257,45 @@ def test_a_killed_gateway_comes_back_at_its_address(stack: Stack) -> None:
     assert door(stack.home) == before
 
 
+def test_the_console_answers_where_status_says_and_the_development_key_opens_it(stack: Stack) -> None:
+    """At the address of its file too; without the key it asks for one."""
+    found = told(stack.home)
+    at = door(stack.home)
+    assert found.monitoring is not None
+    assert at is not None
+    assert address_file(stack.home.root).read_text().strip() == found.monitoring.url
+    with httpx.Client(follow_redirects=True, timeout=60) as browser:
+        form = browser.get(found.monitoring.console)
+        hidden = dict(re.findall(r'name="(token|next)" value="([^"]*)"', form.text))
+        page = browser.post(f"{found.monitoring.console}/sign-in", data={**hidden, "key": str(at.key)})
+    assert page.is_success
+    assert "Sign out" in page.text
+    assert MAILS in page.text
+
+
+def test_a_killed_monitoring_process_comes_back_at_its_address(stack: Stack) -> None:
+    """And keeps the clock again."""
+    before = told(stack.home)
+    pid = pids(before)["monitoring"]
+    os.kill(pid or 0, signal.SIGKILL)
+    until(lambda: pids(status(stack.home)).get("monitoring") not in {None, pid})
+    assert told(stack.home).monitoring == before.monitoring
+    log = (stack.home.serving / "logs" / "monitoring.log").read_text
+    until(lambda: log().count("schedule_begun") == 2)
+
+
 def test_up_again_and_twice_at_once_changes_nothing(stack: Stack) -> None:
     """Two of them, at the same time: the same processes, and no problem."""
     before = told(stack.home)
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
         patch.setenv("SERVING_GATEWAY", "true")
+        patch.setenv("SERVING_MONITORING", "true")
         outcomes = list(pool.map(lambda _: up(stack.home, list(Environment)), range(2)))
     assert [outcome.problems for outcome in outcomes] == [[], []]
     after = told(stack.home)
     assert pids(after) == pids(before)
-    assert [process.restarts for process in after.processes if process.name != "gateway"] == [0] * 4
+    killed = {"gateway", "monitoring"}
+    assert [process.restarts for process in after.processes if process.name not in killed] == [0] * 4
 
 
 def test_a_killed_triton_comes_back_with_its_models_and_the_transformer_recovers(stack: Stack) -> None:

@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from contracts.environments import Environment
 from contracts.explanations import Explanation
 from contracts.facts import Facts
+from contracts.features import NUMERIC_NAMES
 from feature_repo.events import message_event, subject_sha256
 from feature_repo.hostile_mail import HOSTILE
 from feature_repo.online import SenderLookup
@@ -222,7 +223,7 @@ def test_facts_of_the_text_come_on_request(served: TransformerProcess) -> None:
 
 
 def test_facts_to_remember_come_on_request(served: TransformerProcess, mails_1: Bundle) -> None:
-    """Whose e-mail it was, by which rules it was judged, and how many of its numbers are defaults."""
+    """Whose e-mail it was, by which rules it was judged; of a stranger all is known: that he is one."""
     stranger = b"From: N <new@else.example>\nSubject: x\n\nhello"
     told = outputs(served.infer([MAIL, stranger, b""], "facts", "text_statistics"))
     known, new, empty = (Facts.model_validate_json(text) for text in told["facts"])
@@ -233,8 +234,8 @@ def test_facts_to_remember_come_on_request(served: TransformerProcess, mails_1: 
         mails_1.contract.threshold,
         mails_1.contract.schema_digest,
     )
-    assert (new.sender, new.defaulted_features) == ("new@else.example", 8)
-    assert (empty.sender, empty.subject_sha256, empty.defaulted_features) == ("", None, 8)
+    assert (new.sender, new.defaulted_features) == ("new@else.example", 0)
+    assert (empty.sender, empty.subject_sha256, empty.defaulted_features) == ("", None, 0)
 
 
 async def test_the_gateway_alone_answers_the_same_to_the_last_bit(
@@ -264,7 +265,10 @@ async def test_the_gateway_alone_answers_the_same_to_the_last_bit(
         answer = await alone.passed(asked, "POST", ("models", MODEL, "infer"), length, head + raw)
         found = {output["name"]: output["data"] for output in json.loads(answer.body)["outputs"]}
         assert found == wanted
-        assert {Facts.model_validate_json(text).defaulted_features for text in found["facts"]} == {0, 8}
+        assert {Facts.model_validate_json(text).defaulted_features for text in found["facts"]} == {0}
+        count = NUMERIC_NAMES.index("sender_message_count")
+        numeric = np.array(found["numeric"]).reshape(len(messages), -1)
+        assert (numeric[0, count] > 0, numeric[-1, count]) == (True, 0)
     finally:
         await alone.close()
 

@@ -18,7 +18,7 @@ from training.corpus import store
 from training.corpus.errors import CorpusMissing
 from training.corpus.fingerprint import fingerprint
 from training.workload import Choice, Dataset, Uniform, Whole, Workload
-from training.workloads import MODULES, UnknownWorkload, find
+from training.workloads import MODULES, UnknownWorkload, find, iris
 from training.workloads.spam_detector.dataset import NUMBERS, TEXT
 from training.workloads.spam_detector.history import HistoryStale
 
@@ -209,3 +209,43 @@ def _keep(corpus: pa.Table, folder: Path) -> None:
     )
     empty = pa.table({"reason": pa.array([], pa.string())})
     store.write(folder, corpus, empty, manifest)
+
+
+HEAD = "sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm,species"
+
+
+def test_flowers_that_people_named_since_join_those_of_the_library(tmp_path: Path) -> None:
+    """The fingerprint tells the two apart, and so does what `load` writes, by which steps know new data."""
+    home, workload = Home(tmp_path), find("iris")
+    assert workload.fetch is not None
+    before, told = workload.load(home), workload.fetch(home)
+    file = iris.labelled_file(home)
+    file.parent.mkdir()
+    file.write_text(f"{HEAD}\n6.5,3.5,1.9,0.4,setosa\n9.1,4.1,7.7,2.9,virginica\n")
+    after = workload.load(home)
+    assert (len(before.rows), len(after.rows)) == (150, 152)
+    assert after.rows.labels[-2:].tolist() == [0, 2]
+    assert after.rows.inputs["features"][-1].tolist() == np.float32([9.1, 4.1, 7.7, 2.9]).tolist()
+    assert before.fingerprint != after.fingerprint
+    assert workload.fetch(home) != told
+    assert workload.fetch(home)["labelled since"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "must begin with the line"),
+        ("a,b\n", "must begin with the line"),
+        (f"{HEAD}\n1,2,3,4,rose\n", "in line 2"),
+        (f"{HEAD}\n1,2,3,4,setosa\n1,2,3\n", "in line 3"),
+        (f"{HEAD}\n1,2,3,nan,setosa\n", "without end in line 2"),
+        (f"{HEAD}\n1,2,x,4,setosa\n", "in line 2"),
+    ],
+)
+def test_a_file_of_anything_else_is_refused_with_the_line(tmp_path: Path, text: str, words: str) -> None:
+    """Nothing is guessed, and nothing left out."""
+    file = iris.labelled_file(Home(tmp_path))
+    file.parent.mkdir()
+    file.write_text(text)
+    with pytest.raises(iris.FlowersUnusable, match=words):
+        find("iris").load(Home(tmp_path))

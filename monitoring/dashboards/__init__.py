@@ -1,0 +1,1 @@
+"""Grafana's dashboards: made by `python -m monitoring.dashboards`, and kept as JSON beside it."""
