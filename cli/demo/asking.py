@@ -16,7 +16,11 @@ from contracts.headers import API_KEY
 from contracts.tensors import RAW
 
 _SECONDS: Final = 60
+_NONE: Final = 0
+"""The status of a request that got no answer."""
 _AT_ONCE: Final = 8
+_PAUSE_SECONDS: Final = 0.01
+"""Between two requests of one caller: what moves needs the processor too."""
 
 
 class Answer(NamedTuple):
@@ -56,7 +60,7 @@ class Client:
 
     @contextmanager
     def meanwhile(self, raws: Sequence[bytes], environment: Environment) -> Iterator[list[Answer]]:
-        """Keeps asking one after another while the block runs; the list grows."""
+        """Keeps asking one after another while the block runs; the list grows, no answer being one too."""
         answers: list[Answer] = []
         stop = threading.Event()
 
@@ -64,7 +68,11 @@ class Client:
             for raw in cycle(raws):
                 if stop.is_set():
                     return
-                answers.append(self.predict(raw, environment.value))
+                try:
+                    answers.append(self.predict(raw, environment.value))
+                except httpx.HTTPError:
+                    answers.append(Answer(_NONE, {}, 0))
+                stop.wait(_PAUSE_SECONDS)
 
         thread = threading.Thread(target=ask)
         thread.start()
