@@ -1,5 +1,6 @@
-"""Where people, channels and programs find monitoring: its paths, and the file of its address."""
+"""Where people, channels and programs find monitoring: its paths, its address, and Prometheus' jobs."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,18 @@ HOOK_ALERTMANAGER: Final = "/hooks/alertmanager"
 LIVE: Final = "/health/live"
 READY: Final = "/health/ready"
 METRICS: Final = "/metrics"
+
+
+class ScrapeJob(StrEnum):
+    """The jobs under which Prometheus asks processes for metrics; rules and dashboards go by them.
+
+    What transformers and Tritons tell does not name their environment: the target's label `environment` does.
+    """
+
+    GATEWAY = "sluice-gateway"
+    TRANSFORMER = "sluice-transformer"
+    TRITON = "sluice-triton"
+    MONITORING = "sluice-monitoring"
 
 
 def address_file(root: Path) -> Path:

@@ -56,6 +56,8 @@ class Schedule:
         self._under_way: set[asyncio.Task[None]] = set()
         self._keeping: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
+        self._failing: dict[str, str] = {}
+        """Jobs whose last run failed, and with which code."""
 
     @property
     def keeps(self) -> bool:
@@ -135,20 +137,26 @@ class Schedule:
         log.info("schedule_begun", jobs=[job.name for job in self._jobs])
 
     async def _run(self, job: Timed) -> None:
-        task = asyncio.create_task(_guarded(job), name=job.name)
+        task = asyncio.create_task(self._guarded(job), name=job.name)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         await asyncio.wait({task})
 
-
-async def _guarded(job: Timed) -> None:
-    """Runs a job; what it refuses, or a neighbour that is down, is logged, and its next run tries again."""
-    try:
-        await job.run()
-    except SluiceError as error:
-        log.warning("job_failed", job=job.name, code=error.code, reason=error.message)
-    except Exception:  # the outermost handler of a job: no bug of one ends the others
-        log.exception("job_failed", job=job.name, code="internal_error")
+    async def _guarded(self, job: Timed) -> None:
+        """Runs a job; a refusal, or a neighbour that is down, is told once, and the next run tries again."""
+        before = self._failing.get(job.name)
+        try:
+            await job.run()
+        except SluiceError as error:
+            self._failing[job.name] = error.code
+            if before != error.code:
+                log.warning("job_failed", job=job.name, code=error.code, reason=error.message)
+        except Exception:  # the outermost handler of a job: no bug of one ends the others
+            self._failing[job.name] = "internal_error"
+            log.exception("job_failed", job=job.name, code="internal_error")
+        else:
+            if self._failing.pop(job.name, None) is not None:
+                log.info("job_runs_again", job=job.name)
 
 
 async def _first(job: Timed) -> datetime:

@@ -82,15 +82,23 @@ def down(as_json: AsJson = False) -> None:
         say("Everything was ended." if ran else "Nothing was running.")
 
 
-def status(as_json: AsJson = False) -> None:
+def status(
+    as_json: AsJson = False,
+    as_targets: Annotated[
+        bool, typer.Option("--targets", help="Print where metrics are, as a target file of Prometheus.")
+    ] = False,
+) -> None:
     """Tell which versions answer where, and what each process is doing; exit 1 if something is missing."""
     from kit.errors import ExitCode
     from kit.home import home
     from kit.terminal import print_json, say
     from serving.local.status import status as found_status
+    from serving.local.targets import targets
 
     found = found_status(home())
-    if as_json:
+    if as_targets:
+        print_json(targets(found.processes))
+    elif as_json:
         print_json(found.as_json())
     else:
         _print_models(found)

@@ -49,7 +49,7 @@ async def defaulted(
         seen = Sighting(
             severity=severity_of(cause.kind, cause.environment, size=share, rows=each.rows),
             summary=f"{percent(share)} of {each.rows:,} predictions were answered with default features, "
-            "because the feature store was slow or down.",
+            "because the feature store was slow, down or not asked.",
             evidence=Evidence(since=since, rows=each.rows, size=share, examples=tuple(examples)),
             seen_at=now,
             model_version=each.model_version,

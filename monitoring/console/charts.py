@@ -5,12 +5,13 @@ Nothing here is text of SVG: numbers, and words that the template escapes.
 
 import math
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 WIDTH: Final = 320
 HEIGHT: Final = 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 312, 12, 124
+_HOURS: Final = timedelta(hours=25)
 
 
 class Mark(NamedTuple):
@@ -99,19 +100,20 @@ def lined(
     least: float | None = 0,
     most: float | None = None,
     floor: float = 0,
-    times: str = "%-d %b",
+    between: tuple[datetime, datetime] | None = None,
 ) -> Chart:
     """Returns the marks as a line with a dot for each, over time, with `level` across.
 
     The scale runs from `least` to `most`; None leaves it to the values. It is at least `floor` high.
-    `times` is how the ends of the axis of time are written, if they are not of one day.
+    The axis of time runs `between` two instants, or from the first mark to the last.
     """
     values = [each for mark in marks for each in (mark.value, mark.low, mark.high) if each is not None]
     values += [level.value] if level else []
     bottom = min(values, default=0) if least is None else least
     top = _rounded_up(max([*values, bottom + floor])) if most is None else most
     y = _scale(bottom, max(top, bottom + 1e-9), _BOTTOM, _TOP)
-    x = _times(marks)
+    ends = between or ((marks[0].at, marks[-1].at) if marks else None)
+    x = _times(ends)
     places = [(x(mark.at), y(mark.value)) for mark in marks]
     spread = [mark for mark in marks if mark.low is not None and mark.high is not None]
     edges = [(x(mark.at), y(mark.high or 0)) for mark in spread]
@@ -122,7 +124,7 @@ def lined(
         description=about.description,
         columns=about.columns,
         marks=tuple(marks),
-        x_ticks=_ends(marks, "%H:%M" if marks and marks[0].at.date() == marks[-1].at.date() else times),
+        x_ticks=_ends(ends),
         y_ticks=tuple(Tick(y(value), about.written(value)) for value in (bottom, (bottom + top) / 2, top)),
         line=_points(places) if len(places) > 1 else "",
         band=_points(edges) if len(spread) > 1 else "",
@@ -152,7 +154,7 @@ def barred(about: About, marks: Sequence[Mark]) -> Chart:
         description=about.description,
         columns=about.columns,
         marks=tuple(marks),
-        x_ticks=_ends(marks, "%H:%M"),
+        x_ticks=_ends((marks[0].at, marks[-1].at) if marks else None),
         y_ticks=tuple(Tick(y(value), about.written(value)) for value in (0, top / 2, top)),
         bars=tuple(bars),
     )
@@ -166,26 +168,21 @@ def _scale(low: float, high: float, at_low: float, at_high: float) -> Callable[[
     return place
 
 
-def _times(marks: Sequence[Mark]) -> Callable[[datetime], float]:
-    if not marks:
-        return lambda _at: _LEFT
-    start, end = marks[0].at.timestamp(), marks[-1].at.timestamp()
-    if start == end:
+def _times(ends: tuple[datetime, datetime] | None) -> Callable[[datetime], float]:
+    if ends is None or ends[0] == ends[1]:
         return lambda _at: (_LEFT + _RIGHT) / 2
-    place = _scale(start, end, _LEFT + 6, _RIGHT - 6)
+    place = _scale(ends[0].timestamp(), ends[1].timestamp(), _LEFT + 6, _RIGHT - 6)
     return lambda at: place(at.timestamp())
 
 
-def _ends(marks: Sequence[Mark], form: str) -> tuple[Tick, ...]:
-    """Returns the first and the last time, at the ends of the axis."""
-    if not marks:
+def _ends(ends: tuple[datetime, datetime] | None) -> tuple[Tick, ...]:
+    """Returns the first and the last time, at the ends of the axis; within a day and a bit, as hours."""
+    if ends is None:
         return ()
-    if len(marks) == 1:
-        return (Tick((_LEFT + _RIGHT) / 2, marks[0].at.strftime(form)),)
-    return (
-        Tick(_LEFT, marks[0].at.strftime(form), "start"),
-        Tick(_RIGHT, marks[-1].at.strftime(form), "end"),
-    )
+    first, last = (f"{at:%H:%M}" if ends[1] - ends[0] < _HOURS else f"{at:%-d %b}" for at in ends)
+    if ends[0] == ends[1]:
+        return (Tick((_LEFT + _RIGHT) / 2, first),)
+    return Tick(_LEFT, first, "start"), Tick(_RIGHT, last, "end")
 
 
 def _points(places: Sequence[tuple[float, float]]) -> str:

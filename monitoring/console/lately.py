@@ -139,7 +139,7 @@ async def _place(
         median=_quantile(everything, 0.5),
         slow=_quantile(everything, 0.95),
         traffic=_traffic(number, hours.values(), start),
-        latency=_latency(number, sample),
+        latency=_latency(number, sample, start),
         drifted=None if run is None else await _drifted(session, run),
         measured=None if run is None else run.measured_at,
     )
@@ -193,7 +193,7 @@ def _traffic(number: str, hours: Iterable[list[Hour]], start: datetime) -> Chart
     )
 
 
-def _latency(number: str, sample: dict[datetime, list[float]]) -> Chart:
+def _latency(number: str, sample: dict[datetime, list[float]], start: datetime) -> Chart:
     marks = []
     for at, values in sorted(sample.items()):
         ordered = sorted(values)
@@ -212,7 +212,7 @@ def _latency(number: str, sample: dict[datetime, list[float]]) -> Chart:
         ),
         marks,
         floor=0.001,
-        times="%H:%M",
+        between=(start, start + timedelta(hours=HOURS - 1)),
     )
 
 

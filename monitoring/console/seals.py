@@ -20,8 +20,8 @@ _WAIT_SECONDS: Final = 30
 
 
 def sealed(secret: bytes, purpose: str, words: dict[str, Any]) -> str:
-    """Returns `words` with their seal, in letters, digits, `-`, `_`, `=` and one dot."""
-    body = urlsafe_b64encode(json.dumps(words, separators=(",", ":")).encode("utf-8"))
+    """Returns `words` with their seal, in letters, digits, `-`, `_` and one dot."""
+    body = urlsafe_b64encode(json.dumps(words, separators=(",", ":")).encode("utf-8")).rstrip(b"=")
     return f"{body.decode('ascii')}.{mark(secret, purpose, body)}"
 
 
@@ -32,7 +32,7 @@ def unsealed(secret: bytes, purpose: str, text: str) -> dict[str, Any] | None:
         return None
     if not hmac.compare_digest(given, mark(secret, purpose, body.encode("ascii"))):
         return None
-    words: dict[str, Any] = json.loads(urlsafe_b64decode(body))
+    words: dict[str, Any] = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     return words
 
 

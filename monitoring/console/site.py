@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -163,6 +163,8 @@ class Guarded:
 
         try:
             await self._app(scope, receive, guarded)
+        except ClientDisconnect:
+            raise  # nobody is there to be told
         except Exception as error:
             if begun:
                 raise

@@ -22,7 +22,7 @@ def _drift() -> Row:
     return Row("Drift", [
         Panel(
             "Families that drifted", "stat", (Query(drifted, "{{environment}} {{model}}"),), "none",
-            "In the latest run; nothing is shown where none did.", limits=((1, "red"),),
+            "In the latest run.", limits=((1, "red"),), nothing="0",
         ),
         Panel(
             "Since a window was measured", "stat",

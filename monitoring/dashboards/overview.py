@@ -33,12 +33,12 @@ def _promise() -> Row:
         ),
         Panel(
             "Open alerts", "stat", (total(metrics.ALERTS_OPEN, "severity", where=PLACE),), "none",
-            "Of Sluice's own book: `sluice alerts list`.", width=6, limits=((1, "orange"),),
+            "Of Sluice's own book: `sluice alerts list`.", width=6, limits=((1, "orange"),), nothing="0",
         ),
         Panel(
             "Firing rules", "stat",
             (Query(f"count by (severity) (ALERTS{{{_FIRING}}})", "{{severity}}"),), "none",
-            "Rules of Prometheus that fire now.", width=6, limits=((1, "orange"),),
+            "Rules of Prometheus that fire now.", width=6, limits=((1, "orange"),), nothing="0",
         ),
         Panel(
             "Failed predictions", "timeseries", (recorded("errors:ratio_rate5m", _NAMED),), "percentunit",

@@ -40,6 +40,8 @@ class Panel:
     width: int = 8
     limits: tuple[tuple[float, str], ...] = ()
     largest: float | None = None
+    nothing: str = ""
+    """What is shown where a query finds nothing."""
     below: str = "green"
     """The colour below the first limit."""
     words: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -125,6 +127,8 @@ def _panel(panel: Panel) -> dict[str, Any]:
     defaults: dict[str, Any] = {"unit": panel.unit}
     if panel.sort == "timeseries":
         defaults["min"] = 0
+    if panel.nothing:
+        defaults["noValue"] = panel.nothing
     if panel.largest is not None:
         defaults["max"] = panel.largest
     if panel.limits:

@@ -70,7 +70,7 @@ class Attempts:
             tls=wire.tls,
         )
         self.lease = timedelta(seconds=2 * settings.delivery_timeout_seconds + 60)
-        """Longer than the longest attempt and what is written around it."""
+        """From the beginning of a turn; longer than it, the attempt that may still begin, and the mark."""
 
     async def attempt(self, channel: Channel, delivery: WebhookDelivery) -> Sent:
         """Sends one claimed message and marks it."""

@@ -81,8 +81,9 @@ def signs(secret: str) -> bool:
     """Tells whether `secret` is one that Standard Webhooks signs with."""
     if not secret.startswith(SIGNING_PREFIX):
         return False
+    text = secret.removeprefix(SIGNING_PREFIX)
     try:
-        key = base64.b64decode(secret.removeprefix(SIGNING_PREFIX), validate=True)
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)  # padding may be left out
     except binascii.Error:
         return False
     return len(key) in _SIGNING_BYTES

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpcore
 
@@ -71,6 +72,7 @@ class Exchange:
     async def _asked(self, request: Request, limit: asyncio.Timeout) -> Answer:
         headers = [
             *request.headers.items(),
+            ("Host", urlsplit(request.url).netloc),  # httpcore's own has no brackets around an IPv6 address
             ("Content-Length", str(len(request.body))),
             ("Connection", "close"),
         ]

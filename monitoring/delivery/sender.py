@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from monitoring.delivery.attempts import Attempts, Clock, Sent, Wire, clock_from
+from monitoring.delivery.attempts import Attempts, Sent, Wire, clock_from
 from monitoring.delivery.channel import Channel
 from monitoring.settings import MonitoringSettings
 from records.engine import Records
@@ -48,18 +48,18 @@ async def send_due(
     channels = {channel.name: channel for channel in settings.channels if only in (None, channel.name)}
     attempts = Attempts(records, settings, wire or Wire(), clock)
     longest = timedelta(seconds=settings.delivery_timeout_seconds)
-    waiting = await _due(records, clock())
+    waiting = await _due(records, now)
     sent = Sent()
     if only is None and waiting - channels.keys():
         sent += await _bury(records, settings, now)
 
-    def started(names: Iterable[str]) -> set[asyncio.Task[Sent]]:
+    def started(names: Iterable[str], at: datetime) -> set[asyncio.Task[Sent]]:
         return {
-            asyncio.create_task(_turn(records, channels[name], attempts, clock, longest), name=name)
+            asyncio.create_task(_turn(records, channels[name], attempts, at, longest), name=name)
             for name in names
         }
 
-    first = started(waiting & channels.keys())
+    first = started(waiting & channels.keys(), now)
     turns = set(first)
     try:
         while not all(turn.done() for turn in turns):
@@ -67,7 +67,8 @@ async def send_due(
             if not all(turn.done() for turn in first):
                 busy = {turn.get_name() for turn in turns if not turn.done()}
                 failed = {turn.get_name() for turn in turns if turn.done() and not _went_well(turn)}
-                turns |= started((await _due(records, clock()) & channels.keys()) - busy - failed)
+                at = clock()
+                turns |= started((await _due(records, at) & channels.keys()) - busy - failed, at)
     finally:
         for turn in turns:
             turn.cancel()
@@ -104,15 +105,15 @@ async def _due(records: Records, now: datetime) -> set[str]:
 
 
 async def _turn(
-    records: Records, channel: Channel, attempts: Attempts, clock: Clock, longest: timedelta
+    records: Records, channel: Channel, attempts: Attempts, at: datetime, longest: timedelta
 ) -> Sent:
-    """Sends what is due to `channel`, one message after the other."""
+    """Sends what is due to `channel` at `at`, one message after the other."""
     sent = Sent()
-    ends = clock() + longest
-    while (delivery := await _claimed(records, channel, attempts, clock())) is not None:
+    clock = clock_from(at)
+    while (delivery := await _claimed(records, channel, attempts, at)) is not None:
         result = await attempts.attempt(channel, delivery)
         sent += result
-        if result.again or clock() >= ends:
+        if result.again or clock() >= at + longest:
             break
     return sent
 

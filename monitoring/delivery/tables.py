@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from records.repositories import receipts
 from records.tables import WebhookDelivery
 from records.tables.webhook_deliveries import DeliveryStatus
 
@@ -18,7 +19,7 @@ def print_deliveries(found: Sequence[WebhookDelivery]) -> None:
     changes = max(len(each.change) for each in found)
     for each in found:
         times = "once" if each.attempts == 1 else f"{each.attempts} times"
-        tried = f", tried {times}" if each.attempts else ""
+        tried = f", tried {times}" if each.attempts and each.channel != receipts.CHANNEL else ""
         said = f": {answer(each)}" if answer(each) else ""
         sys.stdout.write(
             f"{each.id}  {_moment(each.created_at)}  {each.channel:{channels}}  {each.change:{changes}}  "
@@ -53,6 +54,8 @@ def document(delivery: WebhookDelivery) -> dict[str, Any]:
 
 
 def _status(delivery: WebhookDelivery) -> str:
+    if delivery.channel == receipts.CHANNEL:
+        return "received"
     if delivery.status == DeliveryStatus.PENDING:
         return f"due at {_moment(delivery.next_attempt_at)}"
     return delivery.status

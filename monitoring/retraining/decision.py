@@ -36,7 +36,7 @@ class Outcome(StrEnum):
     COOLDOWN = "cooldown"
     CAPPED = "capped"
     FAILED = "failed"
-    """A run was started, and its process ended before the pipeline could say how it went."""
+    """A run was started, and failed: its command, or a step of it."""
     IGNORED = "ignored"
     """It is no event that training can mend."""
 

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from monitoring.alerts.event import AlertEvent
+from monitoring.durations import duration
 from monitoring.parts import Parts
 from monitoring.retraining import process, slot, starts
 from monitoring.retraining.decision import Decision, Outcome, concerns, decide, why
@@ -50,9 +51,8 @@ async def consider(
             return Decision.model_validate(former[_DECISION]), False
         decision, closed = await _decided(parts, session, event, message, machine, now)
         await receipts.answer(session, message, payload | {_DECISION: decision.model_dump(mode="json")})
-        for row in closed:
-            await _tell_end(session, row, now)
-    _count(parts, event.model, decision, closed)
+        failed = [row for row in closed if await _tell_end(session, row, now)]
+    _count(parts, event.model, decision, len(failed))
     return decision, True
 
 
@@ -83,11 +83,10 @@ async def follow(parts: Parts, *, now: datetime | None = None) -> None:
     for model in sorted(untold):
         async with parts.records.transaction() as session:
             await locks.hold(session, _lock(model))
-            _, closed = await starts.settled(session, parts.home, machine, model, now=now)
+            await starts.settled(session, parts.home, machine, model, now=now)
             recent = await runs.started_by(session, Trigger.DRIFT, since=now - _REMEMBERED, workload=model)
-            for row in recent:
-                await _tell_end(session, row, now)
-        _count(parts, model, None, closed)
+            failed = [row for row in recent if await _tell_end(session, row, now)]
+        _count(parts, model, None, len(failed))
 
 
 async def _decided(
@@ -97,7 +96,10 @@ async def _decided(
     if ignored is not None:
         return ignored, []
     await locks.hold(session, _lock(event.model))
-    brakes, closed = await starts.brakes(session, parts.home, machine, event.model, now=now)
+    cooldown = duration(parts.settings.retraining_cooldown)
+    brakes, closed = await starts.brakes(
+        session, parts.home, machine, event.model, cooldown=cooldown, now=now
+    )
     decision = decide(event, brakes, parts.settings, now)
     if decision.outcome is Outcome.STARTED:
         how = "kubeflow" if parts.settings.retraining == "kubeflow" else "local"
@@ -142,11 +144,14 @@ async def _begin(parts: Parts, model: str, run: UUID, machine: str) -> bool:
     return True
 
 
-async def _tell_end(session: AsyncSession, row: ExperimentRun, now: datetime) -> None:
-    """Writes how a run ended into the history of the alert that it was started for, once."""
+async def _tell_end(session: AsyncSession, row: ExperimentRun, now: datetime) -> bool:
+    """Writes how a run ended into the history of the alert that it was started for, once.
+
+    Returns True if that was written now, and the run had failed.
+    """
     start = starts.start_of(row)
     if start is None or start.told or row.status == RunStatus.RUNNING:
-        return
+        return False
     told = f"Run {row.parameters.get('run', row.id)} was {row.status}"
     told += f": version {row.model_version} is in staging." if row.status == RunStatus.ACCEPTED else "."
     reason = " ".join([told, *row.reasons])
@@ -155,16 +160,17 @@ async def _tell_end(session: AsyncSession, row: ExperimentRun, now: datetime) ->
         await alerts.remark(session, start.alert, "retraining ended", note)
     await runs.note(session, row.id, START, start.model_copy(update={"told": True}).model_dump(mode="json"))
     log.info("retraining_ended", model=row.workload, run=str(row.id), status=row.status, reasons=row.reasons)
+    return row.status == RunStatus.FAILED
 
 
-def _count(parts: Parts, model: str, decision: Decision | None, closed: list[ExperimentRun]) -> None:
+def _count(parts: Parts, model: str, decision: Decision | None, failed: int) -> None:
     if decision is not None:
         facts = {"model": model, "outcome": decision.outcome.value, "reason": decision.reason}
         log.info("retraining_decided", **facts, run=str(decision.run) if decision.run else None)
         if decision.outcome is not Outcome.IGNORED:
             parts.measures.retraining.labels(model, decision.outcome.value).inc()
-    for row in closed:
-        parts.measures.retraining.labels(row.workload, Outcome.FAILED.value).inc()
+    if failed:
+        parts.measures.retraining.labels(model, Outcome.FAILED.value).inc(failed)
 
 
 def _said(decision: Decision) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from kit.files import write_text
+from kit.files import locked, write_text
 from kit.home import Home
 
 FOLDER: Final = "retraining"
@@ -25,14 +25,9 @@ def machine(home: Home) -> str:
     """Returns a name for this home that no other one has: only who shares it can look at its slots."""
     path = folder(home) / "machine"
     if not path.exists():
-        own = path.with_name(f".machine-{uuid4().hex}")
-        write_text(own, uuid4().hex)
-        try:
-            os.link(own, path)  # whoever comes first names it
-        except FileExistsError:
-            pass
-        finally:
-            own.unlink()
+        with locked(path.with_suffix(".lock"), what="The naming of this machine", timeout_seconds=10):
+            if not path.exists():
+                write_text(path, uuid4().hex)
     return path.read_text(encoding="utf-8")
 
 
@@ -41,7 +36,7 @@ def take(home: Home, model: str) -> int | None:
 
     Hand it on to a process and close it; or close it, and the slot is free.
     """
-    path = folder(home) / f"{model}.lock"
+    path = folder(home) / f"{model}.slot"
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:

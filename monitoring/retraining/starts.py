@@ -6,13 +6,14 @@ process was killed or never came so far, is closed here, by the first look at th
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kit.files import Locked
 from kit.home import Home
 from monitoring.drift.result import Document
 from monitoring.retraining import process, slot
@@ -26,9 +27,14 @@ START: Final = "start"
 """Among the parameters of a run that the loop started."""
 ATTEMPTS: Final = 3
 """How often a process is begun that is killed before it says a word."""
+TURNS: Final = 1000
+"""How often one is begun that finds another run under way in the same SLUICE_HOME, of whatever model."""
+UNHEARD: Final = "Nothing was heard of it for a day."
 _RUN: Final = "run"
 """Among the parameters of a run that has begun: the id under which the pipeline knows it."""
 _LONGEST: Final = 1000
+_REMEMBERED: Final = timedelta(days=3650)
+"""A longer cooldown is none that ends."""
 
 log: Final = structlog.get_logger(__name__)
 
@@ -58,12 +64,17 @@ def waits(row: ExperimentRun, home: Home, machine: str) -> bool:
     start = start_of(row)
     if start is None or start.machine != machine or row.status != RunStatus.RUNNING or _RUN in row.parameters:
         return False
-    again = start.how == "local" and start.attempts < ATTEMPTS and not process.left(home, row.id).spoke
-    return start.attempts == 0 or again
+    if start.attempts == 0:
+        return True
+    if start.how == "kubeflow":
+        return False
+    found = process.left(home, row.id)
+    most = TURNS if found.document.get("code") == Locked.code else 0 if found.spoke else ATTEMPTS
+    return start.attempts < most
 
 
 async def brakes(
-    session: AsyncSession, home: Home, machine: str, model: str, *, now: datetime
+    session: AsyncSession, home: Home, machine: str, model: str, *, cooldown: timedelta, now: datetime
 ) -> tuple[Brakes, list[ExperimentRun]]:
     """Returns what was started before for `model`, and the runs that were closed because they had died.
 
@@ -74,9 +85,12 @@ async def brakes(
     words = (
         f"A run for {model} has been under way since {running[0].started_at:%H:%M} UTC." if running else ""
     )
-    latest = [row for row in await runs.recent(session, workload=model) if row.trigger == Trigger.DRIFT]
-    today = await runs.count_started(session, model, Trigger.DRIFT, since=now - DAY)
-    return Brakes(words, latest[0].started_at if latest else None, today), closed
+    since = now - min(max(DAY, cooldown), _REMEMBERED)
+    started = [
+        row.started_at for row in await runs.started_by(session, Trigger.DRIFT, since=since, workload=model)
+    ]
+    today = sum(at >= now - DAY for at in started)
+    return Brakes(words, started[-1] if started else None, today), closed
 
 
 async def settled(
@@ -99,15 +113,18 @@ def _died(row: ExperimentRun, home: Home, machine: str, now: datetime) -> str | 
     """Returns why a run that is held for running is not; None if it is, and nothing if it is not ours."""
     start = start_of(row)
     old = row.started_at < now - DAY
-    if start is None:  # a person's run: who began it closes it, and after a day it holds nobody up
+    begun = _RUN in row.parameters
+    elsewhere = start is not None and (start.machine != machine or (start.how == "kubeflow" and begun))
+    if start is None or (elsewhere and begun):
+        # Who began it closes it. After a day it holds nobody up.
         return "" if old else None
-    if start.machine != machine:
-        return "Nothing was heard of it for a day." if old else None
+    if elsewhere:
+        return UNHEARD if old else None
     if slot.is_taken(home, row.workload) or waits(row, home, machine):
         return None
     found = process.left(home, row.id)
-    if start.how == "kubeflow" and "id" in found.document:  # handed over: the cluster closes it
-        return "Nothing was heard of it for a day." if old else None
+    if start.how == "kubeflow" and "id" in found.document:  # handed over, and not begun yet
+        return UNHEARD if old else None
     return _last_words(found)
 
 

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import pytest
 
@@ -208,6 +209,15 @@ def test_opening_a_run_again_changes_nothing(run: str) -> None:
     closing.open_run("any", run)
     closing.open_run("any", run)
     assert row(run)["status"] == "running"
+
+
+def test_a_run_says_what_started_it(home: Home, run: str) -> None:
+    """As it was submitted; who submitted nothing of the kind is a person."""
+    closing.open_run("any", run, trigger="drift", trigger_reason="an alert", announced=str(uuid4()))
+    assert (row(run)["trigger"], row(run)["trigger_reason"]) == ("drift", "an alert")
+    assert tracked(home, run)[1]["trigger"] == "drift"
+    closing.open_run("any", f"{run}-by-hand")
+    assert row(f"{run}-by-hand")["trigger"] == "manual"
 
 
 def test_a_step_keeps_its_own_error_when_it_cannot_be_noted(

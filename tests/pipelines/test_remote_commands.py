@@ -61,6 +61,23 @@ def test_a_run_is_submitted_and_waited_for(run: Run, kubeflow: FakeKubeflow) -> 
     assert kubeflow.experiments[0]["display_name"] == "sluice"
 
 
+def test_a_machine_says_why_it_submits(run: Run, kubeflow: FakeKubeflow) -> None:
+    """The first task of the run writes it down; a person says nothing and is one."""
+    row = "01a1ff9b-4621-7d07-8b70-9400192a5855"
+    why = ("--trigger", "drift", "--reason", "warning data drift", "--announced", row)
+    code, out, err = run(*SUBMIT, *why, "--endpoint", kubeflow.address, "--json")
+    assert code == 0, err
+    sent = json.loads(out)["parameters"]
+    assert (sent["trigger"], sent["trigger_reason"], sent["announced"]) == (
+        "drift",
+        "warning data drift",
+        row,
+    )
+    assert run(*SUBMIT, "--endpoint", kubeflow.address)[0] == 0
+    assert kubeflow.runs[-1]["runtime_config"]["parameters"]["trigger"] == "manual"
+    assert run(*SUBMIT, "--announced", "no row", "--endpoint", kubeflow.address)[0] == 2
+
+
 def test_a_person_reads_where_the_run_is_and_each_state(run: Run, kubeflow: FakeKubeflow) -> None:
     """The link comes before the wait."""
     code, out, err = run(

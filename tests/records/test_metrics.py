@@ -64,3 +64,30 @@ async def test_a_measurement_that_cannot_be_is_refused(records: Records, wrong: 
     """An unknown source, a window that ends before it begins, fewer rows than none."""
     with pytest.raises(RecordRejected):
         await write(records, wrong)
+
+
+async def test_the_largest_of_a_family_is_one_value_for_each_window(records: Records) -> None:
+    """Of each version, oldest first, from an instant on; other metrics and models apart."""
+    later = replace(PSI, window_start=after(60), window_end=after(120), value=0.2)
+    await write(
+        records,
+        PSI,
+        replace(PSI, feature="other", value=0.4),
+        replace(PSI, family="text", feature="length", value=0.05),
+        later,
+        replace(later, dataset="8", value=0.7),
+        replace(PSI, metric="ks", value=0.9),
+        replace(PSI, model_name="iris", value=0.9),
+        replace(PSI, window_start=after(-60), window_end=after(59), value=0.9),
+    )
+    async with records.reading() as session:
+        found = await metrics.largest_of_families(session, ALL, since=after(60))
+        (latest,) = await metrics.largest_of_families(session, ALL, since=after(60), limit=1)
+    assert sorted(found) == [
+        ("header", after(60), "7", 0.4),
+        ("header", after(120), "7", 0.2),
+        ("header", after(120), "8", 0.7),
+        ("text", after(60), "7", 0.05),
+    ]
+    assert [row.window_end for row in found] == [after(60), after(60), after(120), after(120)]
+    assert latest.window_end == after(120)

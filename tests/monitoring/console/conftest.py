@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 from starlette.applications import Starlette
 
 from contracts import gateway as paths
@@ -43,13 +44,16 @@ def client(app: Starlette, *, base: str = HERE, address: str = ADDRESS, **header
     return httpx.AsyncClient(transport=transport, base_url=base, headers=headers)
 
 
+def first(page: LexborHTMLParser | LexborNode, selector: str) -> LexborNode:
+    """The first element of a page that is chosen."""
+    found = page.css_first(selector)
+    assert found is not None, selector
+    return found
+
+
 def field(page: httpx.Response, name: str) -> str:
     """The value of the first hidden field of this name."""
-    from selectolax.lexbor import LexborHTMLParser
-
-    found = LexborHTMLParser(page.text).css_first(f"input[name={name}]")
-    assert found is not None, page.text
-    return found.attributes["value"] or ""
+    return first(LexborHTMLParser(page.text), f"input[name={name}]").attributes["value"] or ""
 
 
 async def sign_in(visitor: httpx.AsyncClient, text: str, *, target: str = "") -> httpx.Response:

@@ -116,7 +116,7 @@ async def drift(
             found = {"low": value - 0.02, "high": min(1.0, value + 0.02), "certificate": start, "worse": late}
             made.append(one(f"{LIVE}{figure}", value, details=found))
             guess = start - 0.005 * (at % 4)
-            found |= {"low": guess - 0.01, "high": guess + 0.01, "worse": False}
+            found = found | {"low": guess - 0.01, "high": guess + 0.01, "worse": False}
             made.append(one(f"{ESTIMATED}{figure}", guess, details=found))
     async with records.transaction() as session:
         await metrics.write(session, made)

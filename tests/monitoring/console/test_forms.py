@@ -16,7 +16,7 @@ from records.repositories import alerts, deliveries
 from records.tables import MonitoringAlert
 from records.tables.webhook_deliveries import DeliveryStatus
 from tests.monitoring.console import filling
-from tests.monitoring.console.conftest import client, field, sign_in
+from tests.monitoring.console.conftest import client, field, first, sign_in
 
 REASON = "looking into <it> & 'more'"
 
@@ -44,7 +44,7 @@ async def send(browser: httpx.AsyncClient, alert_id: UUID, act: str, **fields: s
 
 def badges(page: httpx.Response) -> str:
     """What the head of an alert's page says of its state."""
-    return LexborHTMLParser(page.text).css_first(".head").text()
+    return first(LexborHTMLParser(page.text), ".head").text()
 
 
 async def test_an_alert_is_acknowledged_by_who_is_signed_in(
@@ -81,7 +81,7 @@ async def test_an_alert_is_muted_for_a_time_and_the_mute_is_ended(
     assert (await send(ann, alert_id, "unmute")).status_code == 303
     page = await ann.get(f"{CONSOLE}/alerts/{alert_id}")
     assert "muted" not in badges(page)
-    assert "ann" in LexborHTMLParser(page.text).css_first(".history").text()
+    assert "ann" in first(LexborHTMLParser(page.text), ".history").text()
 
 
 async def test_a_resolved_alert_has_no_forms_and_takes_none(

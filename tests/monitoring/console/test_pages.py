@@ -21,6 +21,7 @@ from records.repositories import alerts, paged
 from records.repositories.alerts import Cause
 from records.tables.monitoring_alerts import AlertKind, Severity
 from tests.monitoring.console import filling
+from tests.monitoring.console.conftest import first
 
 LISTS = ("/", "/alerts", "/alerts?show=all", "/drift", "/promotions", "/runs", "/dead-letters")
 ATTACK = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}</title></svg>"
@@ -105,10 +106,10 @@ async def test_the_page_of_a_model_shows_drift_and_figures_over_time(
     ]  # fmt: skip
     header = page.css("figure")[0]
     assert (len(header.css("path.dot.bad")), len(header.css("circle"))) == (3, 22)
-    assert "36 % moved, drift, version 1" in header.css_first("tbody tr td:last-child").text()
+    assert "36 % moved, drift, version 1" in first(header, "tbody tr td:last-child").text()
     assert len(page.css(f"a[href^='{CONSOLE}/reports/drift/']")) == 3
     short = await read(ann, f"/drift/production/{SPAM_DETECTOR}?days=1")
-    assert len(short.css_first("figure").css("tbody tr")) == 1
+    assert len(first(short, "figure").css("tbody tr")) == 1
 
 
 async def test_an_alert_shows_all_that_is_known(ann: httpx.AsyncClient, alert_id: UUID) -> None:
@@ -146,13 +147,13 @@ async def test_the_ledger_and_the_runs_say_why(
     assert not page.css("a[rel=noreferrer]")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example/")
     page = await read(ann, "/runs")
-    link = page.css_first("a[rel=noreferrer]")
+    link = first(page, "a[rel=noreferrer]")
     assert link.attributes["href"] == "https://mlflow.example/#/runs/8d635d30efe14c02"
 
 
-@pytest.mark.parametrize(
-    ("page", "told"),
-    [
+async def test_an_empty_page_says_what_to_do_next(ann: httpx.AsyncClient) -> None:
+    """A new machine shows no error and no blank."""
+    for page, told in (
         ("/", "sluice up"),
         ("/alerts", "sluice drift run"),
         ("/alerts?show=all", "Show the open ones"),
@@ -161,11 +162,8 @@ async def test_the_ledger_and_the_runs_say_why(
         ("/runs", "sluice pipeline run"),
         ("/dead-letters", "sluice alerts test CHANNEL"),
         ("/runs?page=400", "that long ago"),
-    ],
-)
-async def test_an_empty_page_says_what_to_do_next(ann: httpx.AsyncClient, page: str, told: str) -> None:
-    """A new machine shows no error and no blank."""
-    assert told in words(await read(ann, page))
+    ):
+        assert told in words(await read(ann, page)), page
 
 
 async def test_what_hostile_records_hold_stays_text(
@@ -210,10 +208,10 @@ async def test_a_model_of_any_name_has_a_page(ann: httpx.AsyncClient, records: R
     name = "a/b c?d#e%2F<ü>"
     await filling.drift(records, datetime.now(UTC), windows=2, model=name)
     page = await read(ann, "/drift")
-    target = page.css_first("article a").attributes["href"] or ""
+    target = first(page, "article a").attributes["href"] or ""
     answer = await ann.get(target)
     assert answer.status_code == 200
-    assert LexborHTMLParser(answer.text).css_first("h1").text() == name
+    assert first(LexborHTMLParser(answer.text), "h1").text() == name
     assert (await ann.get(f"{CONSOLE}/drift/production/none")).status_code == 404
     assert (await ann.get(f"{CONSOLE}/drift/nowhere/{SPAM_DETECTOR}")).status_code == 404
 
@@ -244,19 +242,16 @@ async def test_lists_come_in_pages(
     assert len((await read(ann, "/alerts?environment=nowhere")).css("tbody tr")) == paged.ROWS
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+async def test_a_path_that_is_none_is_told_as_a_page(ann: httpx.AsyncClient) -> None:
+    """With the way back, and without the path in it."""
+    for path in (
         "/nothing", "/alerts/1", "/alerts/x'--", f"/alerts/{uuid4()}", "/alerts/", "//",
         "/static/x/console.css", "/static/../routes.py", "/static/x/..%2froutes.py", "/../hooks",
         "/drift/production", "/%00", "/%ff",
-    ],
-)  # fmt: skip
-async def test_a_path_that_is_none_is_told_as_a_page(ann: httpx.AsyncClient, path: str) -> None:
-    """With the way back, and without the path in it."""
-    answer = await ann.get(f"{CONSOLE}{path}")
-    assert answer.status_code == 404
-    assert "To the overview" in answer.text or answer.headers["content-type"].startswith("text/plain")
+    ):  # fmt: skip
+        answer = await ann.get(f"{CONSOLE}{path}")
+        assert answer.status_code == 404, path
+        assert "To the overview" in answer.text or answer.headers["content-type"].startswith("text/plain")
 
 
 async def test_long_queries_and_wrong_methods_harm_nothing(ann: httpx.AsyncClient) -> None:

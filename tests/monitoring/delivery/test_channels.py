@@ -57,6 +57,7 @@ def test_right_channels_are_taken() -> None:
         ("alertmanager", "http://alertmanager:9093/prefix"),
     ):
         assert channel(form, url).name == "on-call"
+    assert channel("webhook", HOOK, secret=SECRET.rstrip("=")).name == "on-call"
 
 
 def test_a_channel_shows_no_secret() -> None:

@@ -15,6 +15,7 @@ from monitoring.delivery.channel import Channel
 from monitoring.delivery.sender import send_due
 from monitoring.delivery.trial import tried
 from records.engine import Records
+from records.repositories import receipts
 from records.tables.monitoring_alerts import Severity
 from tests.monitoring.delivery.events import channel, queued, settings
 from tests.monitoring.delivery.receiver import OK, Receiver, answer, saying
@@ -196,3 +197,13 @@ async def test_deliver_is_one_pass_over_every_channel(
     assert "Delivered: 1. To be tried again: 0. Given up: 1." in said
     _, listed, _ = await shell.run("deliveries")
     assert "the-secret-of-the-path" not in printed + said + listed
+
+
+async def test_what_was_received_is_listed_as_such(shell: Shell, memory: Records) -> None:
+    """It stands in the same table, and was sent to nobody."""
+    shell.configure()
+    assert (await shell.run("deliveries"))[1] == "No message.\n"
+    async with memory.transaction() as session:
+        assert await receipts.take(session, "message-1", change="opened", payload={}, now=after(0))
+    _, listed, _ = await shell.run("deliveries")
+    assert listed.endswith("  2026-03-01 12:00:00  hooks/drift  opened  received\n")

@@ -48,7 +48,9 @@ async def test_an_answer_is_told(receiver: Receiver) -> None:
 async def test_the_host_is_the_name_and_not_the_address(receiver: Receiver) -> None:
     """Although the connection goes to an address."""
     await asked(f"http://{NAME}:{receiver.port}/", names=Names(["127.0.0.1"]))
-    assert receiver.received[0].headers["host"] == f"{NAME}:{receiver.port}"
+    await asked(f"http://[2606:4700::1111]:{receiver.port}/", names=Names(["127.0.0.1"]))
+    hosts = [request.headers["host"] for request in receiver.received]
+    assert hosts == [f"{NAME}:{receiver.port}", f"[2606:4700::1111]:{receiver.port}"]
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed(receiver: Receiver) -> None:
@@ -139,18 +141,21 @@ async def test_a_reset_is_told(receiver: Receiver) -> None:
     assert (await refused(gone.url())).message == "nothing answers there"
 
 
-async def endless(_request: Received, writer: asyncio.StreamWriter) -> None:
-    """Answers 500 and never stops."""
-    writer.write(b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
-        await writer.drain()
-
-
 async def test_an_endless_answer_is_read_to_its_bound(receiver: Receiver) -> None:
-    """And no further."""
+    """And no further: what the server could send is what the buffers between the two hold."""
+    sent = 0
+
+    async def endless(_request: Received, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+            sent += 0x10000
+            await writer.drain()
+
     receiver.behaviour = endless
     assert await asked(receiver.url()) == Answer(status=500, text="x" * ANSWER_BYTES)
+    assert sent < 12_000_000
 
 
 async def unfinished(_request: Received, writer: asyncio.StreamWriter) -> None:
@@ -224,6 +229,14 @@ async def test_an_authority_that_nobody_knows_is_refused(secure: Receiver) -> No
     assert error.message.startswith("its certificate is not valid: ")
     assert not error.lasting
     assert secure.received == []
+
+
+async def test_authorities_of_ones_own_are_named_in_the_usual_variable(
+    secure: Receiver, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`SSL_CERT_FILE`, as for every program that uses OpenSSL."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    assert (await asked(at(secure), names=Names(["127.0.0.1"]))).status == 200
 
 
 async def test_an_old_certificate_is_refused(authority: Authority) -> None:

@@ -178,6 +178,7 @@ def test_records_that_go_and_come_back(tmp_path: Path) -> None:
             process.wait_for("job_failed", job="deliver")
             database.start()
             until(lambda: process.get(READY).status_code == 200)
+            process.wait_for("job_runs_again", job="deliver")
             told = figures(process)
             assert told[contract.RECORDS_UP.name,] == 1
             assert (contract.DRIFT_JOB_TIMESTAMP.name,) in told

@@ -18,6 +18,8 @@ from monitoring.settings import MonitoringSettings
 from records.engine import opened
 from tests.monitoring.hooks import event
 
+AT_ONCE = 4
+
 
 async def main(home: Home, name: str, count: int) -> None:
     """Has `count` events considered, several at once."""
@@ -25,10 +27,15 @@ async def main(home: Home, name: str, count: int) -> None:
     async with opened() as records:
         parts = Parts(settings, home, records, Measures())
         sys.stdin.readline()  # until the other one is ready too
-        told = await asyncio.gather(
-            *(consider(parts, event(), message=f"{name}-{number}") for number in range(count))
-        )
-    sys.stdout.write(json.dumps(Counter(decision.outcome.value for decision, _ in told)))
+        numbers, told = iter(range(count)), Counter[str]()
+
+        async def some() -> None:
+            for number in numbers:
+                decision, _ = await consider(parts, event(), message=f"{name}-{number}")
+                told[decision.outcome.value] += 1
+
+        await asyncio.gather(*(some() for _ in range(AT_ONCE)))
+    sys.stdout.write(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.monitoring import HOOK_DRIFT
+from kit.files import locked
 from kit.home import Home
 from monitoring.alerts import book
 from monitoring.alerts.event import Evidence
@@ -20,14 +21,14 @@ from monitoring.measures import Measures
 from monitoring.parts import Parts
 from monitoring.retraining import process, slot
 from monitoring.retraining.loop import begin_announced, consider, follow
-from monitoring.retraining.starts import START
+from monitoring.retraining.starts import START, waits
 from monitoring.settings import MonitoringSettings
 from records.engine import Records
 from records.repositories import alerts, runs
 from records.repositories.alerts import Cause
 from records.tables import ExperimentRun
 from records.tables.monitoring_alerts import AlertKind, Severity
-from tests.monitoring.hooks import SECRET, counted, event, served, signed
+from tests.monitoring.hooks import NOON, SECRET, counted, event, served, signed
 
 NOBODY = "roses"
 """A model that no workload trains: the real command refuses it within a second or two."""
@@ -162,6 +163,34 @@ async def test_a_run_that_the_pipeline_took_over_and_was_killed_frees_the_slot(
     again, _ = await consider(parts, event(model=NOBODY), message="m2")
     assert again.outcome == "cooldown"
     assert (await only_run(records)).status == "failed"
+
+
+async def test_a_run_that_finds_another_one_under_way_waits_for_it(home: Home, records: Records) -> None:
+    """A person trains another model in the same home: what the loop announced is begun later, not lost."""
+    parts = parts_of(home, records)
+    await consider(parts, event(), message="m1")
+    with locked(home.root / "runs" / ".lock", what="A run of a person"):
+        await follow(parts)
+        await until(lambda: not slot.is_taken(home, "iris"))
+    row = await only_run(records)
+    assert process.left(home, row.id).document["code"] == "locked"
+    assert (row.status, waits(row, home, slot.machine(home))) == ("running", True)
+    again, _ = await consider(parts, event(), message="m2")
+    assert again.outcome == "running"
+
+
+async def test_a_run_that_a_cluster_took_over_is_the_clusters_to_close(home: Home, records: Records) -> None:
+    """After a day it holds nobody up, and is not closed by who does not know."""
+    parts = parts_of(home, records, retraining="kubeflow")
+    decision, _ = await consider(parts, event(), message="m1", now=NOON)
+    assert decision.run is not None
+    async with records.transaction() as session:
+        await runs.note(session, decision.run, "run", "kfp-run-1")
+    for hours, outcome in ((23, "running"), (25, "started")):
+        again, _ = await consider(parts, event(), message=f"at {hours}", now=NOON + timedelta(hours=hours))
+        assert again.outcome == outcome
+    async with records.reading() as session:
+        assert [row.status for row in await runs.recent(session)] == ["running", "running"]
 
 
 async def test_a_run_is_handed_over_to_kubeflow_and_waited_for(home: Home, records: Records) -> None:

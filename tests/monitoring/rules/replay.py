@@ -39,7 +39,7 @@ def recordings() -> dict[str, Rule]:
 def promtool(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     """Returns how a run of promtool ended; the test skips where there is none."""
     command = (debian.program("promtool"), *arguments)
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def written(folder: Path, cases: Iterable[Case], *, annotations: bool = False) -> Sequence[Path]:

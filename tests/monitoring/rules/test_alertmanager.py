@@ -162,6 +162,19 @@ def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
             id="a gateway that is down",
         ),
         pytest.param(
+            of("SluiceBreakerOpen", environment="production", model="a-model"),
+            [
+                of("SluiceErrorBudgetBurningFast", environment="production"),
+                of("SluiceErrorBudgetBurningSlow", environment="production"),
+                of("SluiceLatencyHigh", environment="production"),
+            ],
+            [
+                of("SluiceErrorBudgetBurningFast", environment="staging"),
+                of("SluiceProcessDown", job="sluice-transformer", environment="production"),
+            ],
+            id="a model server that is left alone",
+        ),
+        pytest.param(
             told("SluiceDataDrift", "critical"),
             [told("SluiceDataDrift", "warning")],
             [

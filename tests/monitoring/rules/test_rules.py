@@ -3,19 +3,21 @@
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 from typing import Final
 
 import pytest
 import yaml
 
-from contracts.environments import Environment
 from contracts.metrics import METRICS
-from gateway.settings import GatewaySettings
+from contracts.monitoring import ScrapeJob
 from monitoring.durations import duration
 from monitoring.receiver.alertmanager_hook import KINDS
 from monitoring.settings import MonitoringSettings
 from records.tables.monitoring_alerts import AlertKind, Severity
+from serving.local.status import ProcessStatus
+from serving.local.targets import targets
 from tests.monitoring.rules import replay
 from tests.monitoring.rules.cases import CASES, HEALTHY, Case
 from tests.monitoring.rules.expressions import faults, metric_of, used
@@ -23,6 +25,16 @@ from tests.monitoring.rules.expressions import faults, metric_of, used
 ROOT: Final = replay.RULES.parents[2]
 SCRAPES: Final = replay.RULES.parent / "prometheus.yaml"
 ALERTS: Final = replay.alerts()
+RUNNING: Final = [
+    ProcessStatus(name, "ready", 1, None, 0, 0, {use: f"127.0.0.1:{port}" for use, port in ports.items()})
+    for name, ports in (
+        ("gateway", {"http": 1}),
+        ("monitoring", {"http": 2}),
+        ("transformer-staging", {"http": 3}),
+        ("triton-production", {"http": 4, "grpc": 5, "metrics": 6}),
+        ("mlflow", {"http": 7}),
+    )
+]
 LABELS_OF_A_RULE: Final = {"severity", "component", "sluice_kind"}
 
 
@@ -167,24 +179,36 @@ def test_thresholds_are_those_of_the_settings() -> None:
     assert f">= {settings.drift_min_rows}" in ALERTS["SluiceDriftRunStale"]["expr"]
 
 
-def test_promtool_accepts_the_scrape_configuration() -> None:
-    """With the rules that it names; its jobs are those that rules and dashboards go by."""
-    ended = replay.promtool("check", "config", SCRAPES)
+def test_promtool_accepts_the_scrape_configuration_and_finds_what_sluice_up_started(tmp_path: Path) -> None:
+    """The file of `sluice status --targets` gives each process its job, and its environment if it has one."""
+    folder = tmp_path / "prometheus"
+    shutil.copytree(SCRAPES.parent, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    (folder / "targets").mkdir()
+    (folder / "targets" / "here.json").write_text(json.dumps(targets(RUNNING)), encoding="utf-8")
+    ended = replay.promtool("check", "config", folder / SCRAPES.name)
     assert ended.returncode == 0, ended.stderr
     assert "4 rule files found" in ended.stdout
-    config = yaml.safe_load(SCRAPES.read_text("utf-8"))
-    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
-    named = {name for rule in ALERTS.values() for name in re.findall(r'job="([^"]+)"', rule["expr"])}
-    assert (
-        named <= jobs.keys() == {"sluice-gateway", "sluice-transformer", "sluice-triton", "sluice-monitoring"}
-    )
-    for job in ("sluice-transformer", "sluice-triton"):
-        places = [target["labels"]["environment"] for target in jobs[job]["static_configs"]]
-        assert places == [environment.value for environment in Environment]
-    (monitoring,) = jobs["sluice-monitoring"]["static_configs"]
-    assert monitoring["targets"] == [f"127.0.0.1:{MonitoringSettings().port}"]
-    (gateway,) = jobs["sluice-gateway"]["static_configs"]
-    assert gateway["targets"] == [f"127.0.0.1:{GatewaySettings().port}"]
+    ended = replay.promtool("check", "service-discovery", "--timeout=1s", folder / SCRAPES.name, "sluice")
+    assert ended.returncode == 0, ended.stderr
+    found = {
+        each["labels"]["instance"]: {
+            name: value for name, value in each["labels"].items() if not name.startswith("__")
+        }
+        for each in json.loads(ended.stdout)
+    }
+    assert found == {
+        "127.0.0.1:1": {"job": "sluice-gateway", "instance": "127.0.0.1:1"},
+        "127.0.0.1:2": {"job": "sluice-monitoring", "instance": "127.0.0.1:2"},
+        "127.0.0.1:3": {"job": "sluice-transformer", "instance": "127.0.0.1:3", "environment": "staging"},
+        "127.0.0.1:6": {"job": "sluice-triton", "instance": "127.0.0.1:6", "environment": "production"},
+    }
+
+
+def test_rules_and_dashboards_go_by_jobs_that_there_are() -> None:
+    """A job is named by the contract, and matched as a whole or by its beginning."""
+    named = {job for rule in ALERTS.values() for job in re.findall(r'job="([^"]+)"', rule["expr"])}
+    assert named <= set(ScrapeJob)
+    assert all(re.fullmatch("sluice-.+", job) for job in ScrapeJob)
 
 
 def _threshold(name: str) -> float:

@@ -22,7 +22,8 @@ import pytest
 
 from cli.main import main
 from contracts.environments import Environment
-from contracts.monitoring import address_file
+from contracts.metrics import METRICS
+from contracts.monitoring import ScrapeJob, address_file
 from kit.bundle import Bundle
 from kit.errors import Bug
 from kit.home import Home
@@ -37,6 +38,7 @@ from serving.local.door import door
 from serving.local.example import request
 from serving.local.stack import Stack
 from serving.local.status import Status, status
+from serving.local.targets import targets
 from serving.local.up import Outcome, up
 from serving.settings import ServingSettings
 from tests.serving.local.conftest import register
@@ -255,6 +257,37 @@ def test_a_killed_gateway_comes_back_at_its_address(stack: Stack) -> None:
     until(lambda: pids(status(stack.home)).get("gateway") not in {None, pid})
     assert told(stack.home).gateway is not None
     assert door(stack.home) == before
+
+
+def test_prometheus_finds_metrics_of_the_contract_at_every_target(stack: Stack) -> None:
+    """Every process with metrics is a target, under its job, with what rules and dashboards read of it."""
+    groups = targets(told(stack.home).processes)
+    places = [(group["labels"]["job"], group["labels"].get("environment")) for group in groups]
+    both = [environment.value for environment in Environment]
+    assert sorted(places, key=str) == sorted(
+        [
+            (ScrapeJob.GATEWAY, None),
+            (ScrapeJob.MONITORING, None),
+            *((job, place) for job in (ScrapeJob.TRANSFORMER, ScrapeJob.TRITON) for place in both),
+        ],
+        key=str,
+    )
+    known = {metric.name for metric in METRICS}
+    read = {
+        ScrapeJob.GATEWAY: {"sluice_gateway_in_flight", "process_resident_memory_bytes"},
+        ScrapeJob.MONITORING: {"sluice_monitoring_records_up", "process_resident_memory_bytes"},
+        ScrapeJob.TRANSFORMER: {"sluice_transformer_messages_total", "process_resident_memory_bytes"},
+        ScrapeJob.TRITON: {
+            "nv_inference_request_success", "nv_inference_request_failure", "nv_inference_queue_duration_us",
+        },
+    }  # fmt: skip
+    for group in groups:
+        answer = httpx.get(f"http://{group['targets'][0]}/metrics", timeout=30).raise_for_status()
+        names = set(re.findall(r"^# TYPE (\w+) ", answer.text, re.MULTILINE))
+        assert read[ScrapeJob(group["labels"]["job"])] <= names
+        assert {
+            name for name in names if name.startswith("sluice_") and not name.endswith("_created")
+        } <= known
 
 
 def test_the_console_answers_where_status_says_and_the_development_key_opens_it(stack: Stack) -> None:
