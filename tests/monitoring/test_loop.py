@@ -27,28 +27,24 @@ from contracts.environments import Environment
 from contracts.monitoring import HOOK_DRIFT
 from kit.home import Home
 from kit.onnx_function import OnnxFunction
-from monitoring.alerts import book
-from monitoring.alerts.event import Evidence
 from monitoring.delivery.sender import send_due
 from monitoring.drift import job
 from monitoring.drift.reference import bundle_of
 from monitoring.measures import Measures
 from monitoring.parts import Parts
 from monitoring.retraining import slot
-from monitoring.retraining.loop import consider, follow
+from monitoring.retraining.loop import follow
 from monitoring.retraining.promotion import VERDICT, promote_ready
 from monitoring.settings import MonitoringSettings
 from records.engine import Records
 from records.model_registry import TRACKING_URI, opened
 from records.repositories import alerts, deployments, predictions, runs
-from records.repositories.alerts import Cause
 from records.repositories.deployments import NewDeployment
 from records.repositories.predictions import NewPrediction
 from records.tables import ExperimentRun
 from records.tables.model_deployments import Action
-from records.tables.monitoring_alerts import AlertKind, Severity
 from tests.monitoring.conftest import connect
-from tests.monitoring.hooks import SECRET, event, served
+from tests.monitoring.hooks import SECRET, served
 from tests.pipelines.conftest import Finished, environment
 from training.workloads import iris
 
@@ -135,17 +131,12 @@ async def record(records: Records, rows: list[NewPrediction]) -> None:
 
 
 @asynccontextmanager
-async def machine(
-    finished: Finished,
-    folder: Path,
-    patch: pytest.MonkeyPatch,
-    retraining_arguments: tuple[str, ...] = ("--trials", "1"),
-) -> AsyncIterator[Parts]:
+async def machine(finished: Finished, folder: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[Parts]:
     """Yields a monitoring process on a copy of the machine on which version 1 was trained."""
     home = Home(folder / "home")
     shutil.copytree(finished.home, home.root)
     patch.delenv(TRACKING_URI, raising=False)
-    for name, value in environment(home.root, TRAINING_RAY_CPUS="1").items():
+    for name, value in environment(home.root, TRAINING_RAY_CPUS="1", TRAINING_SEARCH_FOLDS="0").items():
         patch.setenv(name, value)
     records = connect(home.records)
     settings = MonitoringSettings.load(
@@ -153,7 +144,7 @@ async def machine(
         report_when="never",
         quiet_runs=1,
         retraining="local",
-        retraining_arguments=retraining_arguments,
+        retraining_arguments=("--trials", "1"),
         hook_secrets=(SecretStr(SECRET),),
         egress_allowed=("127.0.0.1/32",),
     )
@@ -208,7 +199,6 @@ async def test_a_drift_that_people_have_labels_for_retrains_and_is_gone(
 ) -> None:
     """From quiet traffic to a shift, an alert, a signed webhook, a run, a new version, and quiet again."""
     start = datetime.now(UTC) - 5 * HOUR
-    monkeypatch.setenv("TRAINING_SEARCH_FOLDS", "0")
     async with machine(finished, tmp_path, monkeypatch) as quiet, served(quiet) as address:
         parts = telling(quiet, address)
         home, records = parts.home, parts.records
@@ -313,29 +303,3 @@ async def _verdict(records: Records, run: ExperimentRun) -> Any:
         found = await runs.by_id(session, run.id)
     assert found is not None
     return found.parameters[VERDICT]
-
-
-async def test_a_gate_that_refuses_leaves_staging_as_it_is(
-    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The run is the loop's, its version stays refused, and the alert's history says why."""
-    options = ("--trials", "2", "--from-step", "gate")
-    async with machine(finished, tmp_path, monkeypatch, retraining_arguments=options) as parts:
-        monkeypatch.setenv("TRAINING_GATE_MAX_ROW_SECONDS", "1e-9")
-        now = datetime.now(UTC)
-        cause = Cause(MODEL, Environment.STAGING, AlertKind.DATA_DRIFT, "numbers")
-        sighting = book.Sighting(severity=Severity.WARNING, summary="moved", evidence=Evidence(), seen_at=now)
-        async with parts.records.transaction() as session:
-            known = (await book.sighted(session, parts.settings, parts.home, cause, sighting)).alert.id
-        decision, _ = await consider(parts, event(alert_id=known), message="m1")
-        assert decision.outcome == "started"
-        await follow(parts)
-        run = await ended(parts)
-        assert (run.id, run.trigger, run.status, run.model_version) == (decision.run, "drift", "refused", "2")
-        assert "One row takes" in run.reasons[0]
-        assert await staged(parts) == "1"
-        async with parts.records.reading() as session:
-            alert = await alerts.by_id(session, known)
-        assert alert is not None
-        assert alert.history[-1]["action"] == "retraining ended"
-        assert "One row takes" in alert.history[-1]["reason"]

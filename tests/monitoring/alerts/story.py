@@ -106,10 +106,10 @@ class Book:
         return [message.change for message in await self.messages(channel)]
 
     async def messages(self, channel: str = "all") -> Sequence[WebhookDelivery]:
-        """Returns the messages to a channel, oldest first."""
+        """Returns the messages to a channel, in the order in which they were queued."""
         query = select(WebhookDelivery).where(WebhookDelivery.channel == channel)
         async with self.records.reading() as session:
-            rows = await session.scalars(query.order_by(WebhookDelivery.created_at, WebhookDelivery.id))
+            rows = await session.scalars(query.order_by(WebhookDelivery.id))
             return list(rows)
 
     async def events(self, channel: str = "all") -> list[AlertEvent]:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from contracts.environments import Environment
 from contracts.monitoring import HOOK_DRIFT
 from kit.files import locked
 from kit.home import Home
@@ -21,12 +22,17 @@ from monitoring.measures import Measures
 from monitoring.parts import Parts
 from monitoring.retraining import process, slot
 from monitoring.retraining.loop import begin_announced, consider, follow
+from monitoring.retraining.promotion import promote_ready
 from monitoring.retraining.starts import START, waits
 from monitoring.settings import MonitoringSettings
 from records.engine import Records
-from records.repositories import alerts, runs
+from records.repositories import alerts, deployments, runs
 from records.repositories.alerts import Cause
+from records.repositories.deployments import NewDeployment
+from records.repositories.runs import RunEnd
 from records.tables import ExperimentRun
+from records.tables.experiment_runs import RunStatus
+from records.tables.model_deployments import Action
 from records.tables.monitoring_alerts import AlertKind, Severity
 from tests.monitoring.hooks import NOON, SECRET, counted, event, served, signed
 
@@ -163,6 +169,55 @@ async def test_a_run_that_the_pipeline_took_over_and_was_killed_frees_the_slot(
     again, _ = await consider(parts, event(model=NOBODY), message="m2")
     assert again.outcome == "cooldown"
     assert (await only_run(records)).status == "failed"
+
+
+async def test_a_gate_that_refuses_leaves_staging_as_it_is(home: Home, records: Records) -> None:
+    """The run ends as the pipeline closes it (tests/pipelines/test_local_run.py refuses for real).
+
+    The alert's history has the gate's reasons, nothing moves, it counts as no failure of the loop's, and what
+    follows is held back like after any other run.
+    """
+    parts = parts_of(home, records)
+    cause = Cause("iris", event().environment, AlertKind.DATA_DRIFT, "numbers")
+    sighting = book.Sighting(severity=Severity.WARNING, summary="moved", evidence=Evidence(), seen_at=NOON)
+    move = NewDeployment(
+        model_name="iris",
+        environment=Environment.STAGING,
+        action=Action.PROMOTE,
+        from_version=None,
+        to_version="1",
+        actor="a person",
+        reason="the first one",
+        gate={},
+        created_at=NOON,
+    )
+    async with records.transaction() as session:
+        known = (await book.sighted(session, parts.settings, home, cause, sighting)).alert.id
+        await deployments.append(session, move)
+    decision, _ = await consider(parts, event(alert_id=known), message="m1")
+    assert decision.run is not None
+    end = RunEnd(
+        status=RunStatus.REFUSED,
+        finished_at=datetime.now(UTC),
+        reasons=["One row takes 17 µs; 0 µs are allowed."],
+        model_version="2",
+    )
+    async with records.transaction() as session:
+        await runs.finish(session, decision.run, end)
+    willing = parts_of(home, records, auto_promote=True)
+    for _ in range(2):
+        await follow(willing)
+        assert await promote_ready(willing) == []
+    async with records.reading() as session:
+        alert = await alerts.by_id(session, known)
+        (staged,) = await deployments.history(session)
+    assert alert is not None
+    assert [entry["action"] for entry in alert.history] == ["retraining started", "retraining ended"]
+    assert "was refused. One row takes" in alert.history[1]["reason"]
+    assert (staged.environment, staged.to_version) == ("staging", "1")
+    assert counted(willing, "sluice_retraining_total", model="iris", outcome="failed") == 0
+    again, _ = await consider(parts, event(alert_id=known), message="m2")
+    assert again.outcome == "cooldown"
 
 
 async def test_a_run_that_finds_another_one_under_way_waits_for_it(home: Home, records: Records) -> None:

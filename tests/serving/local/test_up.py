@@ -478,13 +478,18 @@ def test_a_machine_where_triton_cannot_run_is_told_in_words(
 
 
 def test_the_command_brings_up_and_what_it_started_outlives_it(small: Home) -> None:
-    """In a process of its own, which ends: MLflow's pages answer, and the model, asked as it was told."""
-    brought = command(small, "up", "--environment", "production", "--json", SERVING_MLFLOW_PAGES="true")
+    """In a process of its own, which ends: MLflow's pages, the console, the model, asked as it was told."""
+    more = {"SERVING_MLFLOW_PAGES": "true", "SERVING_MONITORING": "true"}
+    brought = command(small, "up", "--environment", "production", "--json", **more)
     assert brought.returncode == 0, brought.stdout + brought.stderr
     found = json.loads(brought.stdout)
     addresses = {process["name"]: process["addresses"]["http"] for process in found["processes"]}
-    assert addresses.keys() == {"mlflow", "triton-production"}
-    for name in ("triton-production", "iris version 1 in production", "mlflow"):
+    assert addresses.keys() == {"mlflow", "monitoring", "triton-production"}
+    assert found["monitoring"]["console"] == f"http://{addresses['monitoring']}/console"
+    assert httpx.get(f"{found['monitoring']['console']}/sign-in", timeout=60).is_success
+    said = " ".join(command(small, "status").stderr.split())
+    assert f"Console: {found['monitoring']['console']} (sign in with an admin key: sluice keys" in said
+    for name in ("triton-production", "iris version 1 in production", "mlflow", "monitoring"):
         assert f"{name}: ready after" in brought.stderr
     assert httpx.get(f"http://{addresses['mlflow']}/health", timeout=60).is_success
     route = routing.read(small, PRODUCTION, FLOWERS)
@@ -507,6 +512,7 @@ def test_a_killed_supervisor_is_told_and_down_leaves_nothing(small: Home) -> Non
     assert json.loads(ended.stdout) == {"ended": True}
     assert alive(family) == []
     assert leftovers.find(small.serving) == []
+    assert not address_file(small.root).exists()
     assert not stack.state().socket.exists()
     found = status(small)
     assert (found.problems, found.processes) == ([], [])

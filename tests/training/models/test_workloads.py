@@ -225,7 +225,7 @@ def test_flowers_that_people_named_since_join_those_of_the_library(tmp_path: Pat
     after = workload.load(home)
     assert (len(before.rows), len(after.rows)) == (150, 152)
     assert after.rows.labels[-2:].tolist() == [0, 2]
-    assert after.rows.inputs["features"][-1].tolist() == np.float32([9.1, 4.1, 7.7, 2.9]).tolist()
+    assert after.rows.inputs["features"][-1].tolist() == pytest.approx([9.1, 4.1, 7.7, 2.9])
     assert before.fingerprint != after.fingerprint
     assert workload.fetch(home) != told
     assert workload.fetch(home)["labelled since"] == 2
