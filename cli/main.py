@@ -60,7 +60,7 @@ COMMANDS: Final[dict[str, Lazy]] = {
         "monitoring.process_commands:monitoring", "Run the console, the receiver, and the jobs by the clock."
     ),
     "records": Lazy("records.commands:records", "Migrate and inspect the platform's memory."),
-    "demo": Lazy("cli.demo:demo", "Run the main job from nothing to the end."),
+    "demo": Lazy("cli.demo.command:demo", "Run the main job from nothing to the end."),
     "doctor": Lazy("cli.doctor:doctor", "Tell what this machine can do, and how to get what is missing."),
     "bench": Lazy("cli.bench:bench", "Measure speed against peers in one run."),
 }
