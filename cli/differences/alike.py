@@ -36,7 +36,7 @@ ALIKE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER RAY_TRAIN_HEALTH_CHECK_INTERVAL_S "
             "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S RAY_USAGE_STATS_ENABLED",
         ),
-        "Settings of the demo: mail of 2002, its own listener, and everything on two cores (docs/demo.md).": of(
+        "Settings of the demo: mail of 2002, its own listener, all on two cores (docs/demo.md).": of(
             "variable",
             "FEATURE_REPO_HISTORY_MAX_AGE_DAYS MONITORING_CHANNELS MONITORING_DELIVERY_EVERY "
             "MONITORING_EGRESS_ALLOWED MONITORING_INGEST_EVERY TRAINING_EVALUATION_SEEDS "
