@@ -1,6 +1,7 @@
 """The pipeline as a file for Kubeflow Pipelines: KFP 2 IR and the Kubernetes part beside it."""
 
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,20 @@ def compile_to(path: Path, settings: PipelinesSettings) -> None:
 
 
 def documents(settings: PipelinesSettings) -> dict[str, Any]:
-    """Returns what the API takes as a pipeline: `pipeline_spec`, and `platform_spec` for Kubernetes."""
+    """Returns what the API takes as a pipeline: `pipeline_spec`, and `platform_spec` for Kubernetes.
+
+    Made once for what it depends on, and read by everybody: it is not to be changed.
+    """
+    return _documents(settings.image, settings.image_pull_policy, settings.volume_claim, settings.secret)
+
+
+@cache
+def _documents(image: str, image_pull_policy: str, volume_claim: str, secret: str) -> dict[str, Any]:
     import yaml
 
+    settings = PipelinesSettings(
+        image=image, image_pull_policy=image_pull_policy, volume_claim=volume_claim, secret=secret
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pipeline.yaml"
         compile_to(path, settings)
