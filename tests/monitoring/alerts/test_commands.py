@@ -85,7 +85,7 @@ def test_the_life_of_an_alert(here: Home, see: See, capsys: pytest.CaptureFixtur
     alert_id = see()
     assert run("list") == 0
     assert KEY in (text := shown(capsys))
-    assert "Open alerts" in text
+    assert f"{KEY} warning, open, since " in text
     assert run("ack", KEY, "--reason", "looking into it") == 0
     assert shown(capsys) == f"{KEY}: acknowledged."
     assert run("mute", KEY, "--for", "4h", "--reason", "a load test", "--as", "ada") == 0
@@ -105,6 +105,21 @@ def test_the_life_of_an_alert(here: Home, see: See, capsys: pytest.CaptureFixtur
     assert shown(capsys) == "No open alert."
     assert run("list", "--all") == 0
     assert alert_id in shown(capsys)
+
+
+def test_a_list_in_a_narrow_terminal_can_be_read_and_copied(
+    here: Home, see: See, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key and the sentence are a line each, however narrow it is."""
+    monkeypatch.setenv("COLUMNS", "40")
+    alert_id = see(summary="The header features drifted: hop_count went from median 3 to median 9.")
+    see(summary="The header features drifted: hop_count went from median 3 to median 9.")
+    capsys.readouterr()
+    assert run("list", "--all") == 0
+    key, identity, facts, summary = capsys.readouterr().out.splitlines()
+    assert (key, identity.strip()) == (KEY, alert_id)
+    assert facts.endswith(" UTC, seen 2 times")
+    assert summary.strip() == "The header features drifted: hop_count went from median 3 to median 9."
 
 
 def test_show_tells_everything(here: Home, see: See, capsys: pytest.CaptureFixture[str]) -> None:
