@@ -12,8 +12,10 @@ from monitoring.alerts.book import Entry, muted
 from monitoring.alerts.event import AlertEvent, Change
 from monitoring.alerts.text import lines_of, plain
 from records.tables import MonitoringAlert, WebhookDelivery
+from records.tables.registry import REASON_LENGTH
 
 _CELL = 300
+_ENTRY = 2 * REASON_LENGTH
 
 
 def print_alerts(found: Sequence[MonitoringAlert], now: datetime, *, every: bool) -> None:
@@ -43,7 +45,7 @@ def print_alert(
     lines = [*lines_of(event), f"Id: {alert.id}", f"Key: {plain(alert.key, _CELL)}"]
     lines.append(f"State: {state(alert, now)}")
     for entry in alert.history:
-        who = plain(f"{entry['action']} by {entry['actor']}: {entry['reason']}", _CELL)
+        who = plain(f"{entry['action']} by {entry['actor']}: {entry['reason']}", _ENTRY)
         lines.append(f"{datetime.fromisoformat(entry['at']):%Y-%m-%d %H:%M} UTC: {who}")
     # Not through rich, which would break commands and addresses into lines that nobody can copy.
     sys.stdout.write("\n".join(lines) + "\n")

@@ -126,6 +126,7 @@ def test_show_tells_everything(here: Home, see: See, capsys: pytest.CaptureFixtu
     """What moved, what people did, who was told, and commands that can be copied whole."""
     alert_id = see()
     run("ack", alert_id, "--reason", "looking into it", "--as", "ada")
+    run("ack", alert_id, "--reason", "a" * 500 + " run 7", "--as", "ada")
     capsys.readouterr()
     assert run("show", alert_id) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -133,6 +134,7 @@ def test_show_tells_everything(here: Home, see: See, capsys: pytest.CaptureFixtu
     assert "For example: row-1, row-2, row-3" in lines
     assert f"mute: sluice alerts mute {alert_id} --for 4h --reason 'known, being mended'" in lines
     assert any(line.endswith("acknowledged by ada: looking into it") for line in lines)
+    assert any(line.endswith("a run 7") for line in lines)
     assert any("opened" in line and "pending" in line for line in lines)
     assert run("show", alert_id, "--json") == 0
     document = answer(capsys)
