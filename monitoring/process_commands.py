@@ -54,7 +54,9 @@ def check(as_json: bool = typer.Option(False, "--json", help="Print the result a
         if rows:
             print_table("Checks", ("severity", "kind", "family", "of", "alert", "what"), rows)
         else:
-            say("Nothing is amiss, and no alert of these kinds is open.")
+            say("Nothing is amiss since the last look, or there were too few requests to judge by.")
+        for key in checked.open:
+            say(f"Open: sluice alerts show {key}")
         if checked.gateway is None:
             say("No gateway is known here: sluice up, or set MONITORING_GATEWAY_URL.")
         if checked.unread is not None:

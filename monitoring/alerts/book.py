@@ -73,7 +73,11 @@ async def sighted(
     told = [] if muted(alert, sighting.seen_at) else await _tell_sighting(session, settings, home, alert)
     if opened:
         return Entry(alert, Change.OPENED)
-    return Entry(alert, Change.WORSENED if Change.WORSENED in told else None)
+    if Change.WORSENED not in told:
+        return Entry(alert, None)
+    note = Note(actor=PLATFORM, reason=alert.summary, at=sighting.seen_at)
+    await alerts.remark(session, alert.id, f"worsened to {alert.severity}", note)
+    return Entry(alert, Change.WORSENED)
 
 
 async def quiet(

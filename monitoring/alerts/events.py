@@ -10,7 +10,7 @@ from contracts import monitoring as paths
 from contracts.environments import Environment
 from kit.home import Home
 from monitoring.alerts.event import AlertEvent, Change, Command, Evidence
-from monitoring.alerts.text import plain
+from monitoring.alerts.text import plain, trouble
 from monitoring.settings import MonitoringSettings
 from records.repositories.alerts import Note
 from records.tables import MonitoringAlert
@@ -114,5 +114,4 @@ def _model_commands(alert: MonitoringAlert) -> Iterator[Command]:
 
 
 def _why(alert: MonitoringAlert) -> str:
-    family = f" of {plain(alert.family, NAME_LENGTH)}" if alert.family else ""
-    return f"{alert.kind.replace('_', ' ')}{family} in {alert.environment}, alert {alert.id}"
+    return f"{trouble(alert.kind, plain(alert.family, NAME_LENGTH))} in {alert.environment}, alert {alert.id}"

@@ -12,25 +12,30 @@ from monitoring.alerts.book import Entry, muted
 from monitoring.alerts.event import AlertEvent, Change
 from monitoring.alerts.text import lines_of, plain
 from records.tables import MonitoringAlert, WebhookDelivery
+from records.tables.registry import REASON_LENGTH
 
 _CELL = 300
+_ENTRY = 2 * REASON_LENGTH
 
 
 def print_alerts(found: Sequence[MonitoringAlert], now: datetime, *, every: bool) -> None:
-    """Prints alerts, newest first; with `every` one also their ids, since keys then repeat."""
+    """Prints alerts, newest first; with `every` one also their ids, since keys then repeat.
+
+    A key that is folded into a column could not be copied, so that they are lines and no table.
+    """
     if not found:
         sys.stdout.write("No alert.\n" if every else "No open alert.\n")
         return
-    rows = [
-        (
-            *_cells(alert.key, alert.severity, state(alert, now), f"{alert.opened_at:%Y-%m-%d %H:%M}"),
-            f"{alert.occurrences:,}",
-            *_cells(alert.summary, *([str(alert.id)] if every else [])),
+    for alert in found:
+        times = "once" if alert.occurrences == 1 else f"{alert.occurrences:,} times"
+        facts = (
+            alert.severity,
+            state(alert, now),
+            f"since {alert.opened_at:%Y-%m-%d %H:%M} UTC",
+            f"seen {times}",
         )
-        for alert in found
-    ]
-    columns = ("alert", "severity", "state", "since (UTC)", "seen", "what")
-    print_table("Alerts" if every else "Open alerts", (*columns, *(["id"] if every else [])), rows)
+        named = [plain(alert.key, _CELL), *([str(alert.id)] if every else [])]
+        sys.stdout.write("\n    ".join([*named, ", ".join(facts), plain(alert.summary, _CELL)]) + "\n")
 
 
 def print_alert(
@@ -40,7 +45,7 @@ def print_alert(
     lines = [*lines_of(event), f"Id: {alert.id}", f"Key: {plain(alert.key, _CELL)}"]
     lines.append(f"State: {state(alert, now)}")
     for entry in alert.history:
-        who = plain(f"{entry['action']} by {entry['actor']}: {entry['reason']}", _CELL)
+        who = plain(f"{entry['action']} by {entry['actor']}: {entry['reason']}", _ENTRY)
         lines.append(f"{datetime.fromisoformat(entry['at']):%Y-%m-%d %H:%M} UTC: {who}")
     # Not through rich, which would break commands and addresses into lines that nobody can copy.
     sys.stdout.write("\n".join(lines) + "\n")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from monitoring.alerts.event import AlertEvent, Change, Command
+from records.tables.monitoring_alerts import AlertKind
 
 _WORDS: Final = {
     Change.WORSENED: "Worse: ",
@@ -16,6 +17,8 @@ _WORDS: Final = {
     Change.RESOLVED: "Resolved: ",
     Change.TEST: "Test: ",
 }
+_BY_WHAT: Final = (AlertKind.PERFORMANCE_DEGRADATION, AlertKind.CONCEPT_DRIFT)
+"""Their family says what told of it, labels or an estimate."""
 _HEADLINE: Final = 150
 _LINE: Final = 500
 _CUT: Final = "…"
@@ -65,12 +68,17 @@ def text_of(event: AlertEvent) -> Text:
 
 def headline(event: AlertEvent) -> str:
     """Returns what happened to what, in one line of at most 150 characters."""
-    family = f" of {event.family}" if event.family else ""
     return plain(
-        f"{_WORDS.get(event.change, '')}{event.severity} {event.kind.replace('_', ' ')}{family}, "
+        f"{_WORDS.get(event.change, '')}{event.severity} {trouble(event.kind, event.family)}, "
         f"{event.model} in {event.environment}",
         _HEADLINE,
     )
+
+
+def trouble(kind: str, family: str) -> str:
+    """Returns what an alert is about: `data drift of header`, `concept drift by labels`."""
+    link = "by" if kind in _BY_WHAT else "of"
+    return kind.replace("_", " ") + (f" {link} {family}" if family else "")
 
 
 def lines_of(event: AlertEvent) -> list[str]:

@@ -18,10 +18,13 @@ from monitoring.checks.snapshot import Snapshot
 from monitoring.durations import duration
 from monitoring.errors import GatewayUnread
 from monitoring.parts import Parts
+from records.repositories import alerts
 from records.tables.monitoring_alerts import AlertKind, Severity
 
 _LONGEST: Final = timedelta(hours=1)
 """Longest that a look waits for enough requests to judge by."""
+
+_KINDS: Final = (AlertKind.PREDICTION_LOSS, AlertKind.MODEL_ERROR, AlertKind.STALE_FEATURES)
 
 log: Final = structlog.get_logger(__name__)
 
@@ -52,6 +55,8 @@ class Checked(BaseModel):
     unread: str | None
     """Why its figures could not be read."""
     said: tuple[Said, ...]
+    open: tuple[str, ...]
+    """The keys of the alerts of these kinds that are open now, also those that this look could not judge."""
 
 
 async def run(parts: Parts, *, now: datetime) -> Checked:
@@ -81,7 +86,9 @@ async def run(parts: Parts, *, now: datetime) -> Checked:
         memory.write(parts.home, looked)
         if unread is not None:
             log.warning("gateway_unread", reason=unread)
-        return Checked(gateway=address, unread=unread, said=tuple(said))
+        async with parts.records.reading() as session:
+            still = [each.key for each in await alerts.listed(session) if each.kind in _KINDS]
+        return Checked(gateway=address, unread=unread, said=tuple(said), open=tuple(still))
 
 
 async def _of_gateway(parts: Parts, looked: Looked, now: Snapshot, at: datetime) -> tuple[Looked, list[Said]]:

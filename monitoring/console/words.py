@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from monitoring.alerts.text import trouble
 from monitoring.drift.words import percent
 
 _STEPS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
@@ -80,5 +81,5 @@ def instant(text: Any) -> datetime | None:
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     each.__name__: each
-    for each in (ago, exact, lasted, seconds, count, figure, instant, pretty, plain, percent)
+    for each in (ago, exact, lasted, seconds, count, figure, instant, pretty, plain, percent, trouble)
 }

@@ -30,8 +30,9 @@ def values_in_words(column: Column, values: NDArray[np.float32]) -> str:
         return f"{_spread(known)}{missing}"
     rest = known[known != found[at]]
     if len(found) == 2:  # noqa: PLR2004 - the other one
-        return f"{percent(share)} {number(often)}, {percent(1 - share)} {number(float(rest[0]))}{missing}"
-    return f"{percent(share)} {number(often)}, else {_spread(rest)}{missing}"
+        other = number(float(rest[0]))
+        return f"{number(often)} in {percent(share)}, {other} in {percent(1 - share)}{missing}"
+    return f"{number(often)} in {percent(share)}, else {_spread(rest)}{missing}"
 
 
 def family_in_words(family: str, verdict: Verdict, features: Sequence[FeatureDrift], floor: float) -> str:

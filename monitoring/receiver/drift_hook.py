@@ -66,9 +66,10 @@ def event_in(body: bytes) -> AlertEvent:
         event = AlertEvent.model_validate_json(body, strict=True)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"])[:_CUT]
+        path = ".".join(str(step) for step in first["loc"])[:_CUT]
+        where = f"{path}: " if path else ""
         raise HookMalformed(
-            f"The message is no event of Sluice: {where}: {first['msg'][:_CUT]}.",
+            f"The message is no event of Sluice: {where}{first['msg'][:_CUT]}.",
             next_step="docs/webhooks.md has every field.",
         ) from exc
     if not _MODEL.fullmatch(event.model):

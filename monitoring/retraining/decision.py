@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from monitoring.alerts.event import AlertEvent, Change
-from monitoring.alerts.text import plain
+from monitoring.alerts.text import plain, trouble
 from monitoring.drift.result import Document
 from monitoring.durations import duration
 from monitoring.settings import MonitoringSettings
@@ -104,10 +104,9 @@ def _held(
 
 def why(event: AlertEvent) -> str:
     """Returns the reason of a run that `event` starts, as it stands in `experiment_runs.trigger_reason`."""
-    family = f" of {event.family}" if event.family else ""
     alert = f", alert {event.alert_id}" if event.alert_id else ""
-    kind = event.kind.replace("_", " ")
-    said = f"{event.severity} {kind}{family} in {event.environment} {event.change}{alert}: {event.summary}"
+    what = trouble(event.kind, event.family)
+    said = f"{event.severity} {what} in {event.environment} {event.change}{alert}: {event.summary}"
     return plain(said, REASON)
 
 

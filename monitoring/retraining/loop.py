@@ -23,7 +23,7 @@ from records.repositories.runs import NewRun
 from records.tables import ExperimentRun
 from records.tables.experiment_runs import RunStatus, Trigger
 
-ACTOR: Final = "retraining"
+ACTOR: Final = "the loop"
 _DECISION: Final = "decision"
 _REMEMBERED: Final = timedelta(days=30)
 """How far back runs are looked for whose end is to be told."""

@@ -1,7 +1,7 @@
 """Alerts: opened once for each cause, counted while open, closed by people or by quiet."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -163,7 +163,7 @@ async def mute(session: AsyncSession, alert_id: UUID, note: Note, *, until: date
     """
     alert = await _open_one(session, alert_id)
     alert.muted_until = until
-    _append(alert, f"muted until {until.isoformat(timespec='seconds')}", note)
+    _append(alert, f"muted until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC", note)
     await session.flush()
     return alert
 

@@ -13,6 +13,7 @@ from monitoring.drift.reference import reference_of
 from monitoring.drift.result import Verdict
 from monitoring.drift.trials import SHIFTS, alarms, detections, drawn, lost, moved
 from monitoring.drift.verdicts import Strictness, holm, judge
+from monitoring.drift.words import values_in_words
 from tests.monitoring.bundles import mail_bundle
 
 STRICTNESS = Strictness(deals=700)
@@ -54,6 +55,21 @@ def test_only_the_shifted_family_drifts(mails: Sample) -> None:
     assert found["header"].top[0].name == "subject_is_encoded"
     assert [feature.name for feature in found["header"].features if feature.drifted] == ["subject_is_encoded"]
     assert "subject_is_encoded went from" in found["header"].sentence
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([1.0] * 4, "always 1"),
+        ([0.0] * 3 + [1.0], "0 in 75 %, 1 in 25 %"),
+        ([1.0] * 7 + [2.0, 3.0, 10.0], "1 in 70 %, else median 3 (2 to 10)"),
+        ([0.0, 1.0, float("nan"), float("nan")], "0 in 50 %, 1 in 50 %, 50 % missing"),
+        ([1.0, 2.0, 3.0, 4.0], "median 2 (1 to 4)"),
+    ],
+)
+def test_values_are_told_in_words(values: list[float], words: str) -> None:
+    """What is frequent with its share, and how the rest spreads: no row of bare numbers."""
+    assert values_in_words(Column("hop_count", "header"), np.array(values, np.float32)) == words
 
 
 def test_a_sure_but_trivial_shift_is_no_drift_at_a_hundred_thousand_rows(mails: Sample) -> None:

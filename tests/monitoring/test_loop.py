@@ -231,7 +231,7 @@ async def test_a_drift_that_people_have_labels_for_retrains_and_is_gone(
                 entry["action"]
                 for alert in await alerts.listed(session)
                 for entry in alert.history
-                if entry["actor"] == "retraining"
+                if entry["actor"] == "the loop"
             ]
         assert history.count("retraining started") == history.count("retraining ended") == 1
         assert await staged(parts) == "2"

@@ -112,6 +112,12 @@ async def test_an_alert_that_worsens_while_someone_looks_after_it_is_told(book: 
     await book.see(2)
     assert (await book.see(3, CRITICAL)).change is Change.WORSENED
     assert await book.heard() == ["opened", "acknowledged", "worsened:critical"]
+    await book.see(4, CRITICAL)
+    (kept,) = await book.alerts()
+    assert [(entry["actor"], entry["action"]) for entry in kept.history] == [
+        ("ada", "acknowledged"),
+        ("platform", "worsened to critical"),
+    ]
 
 
 async def test_a_muted_alert_tells_nobody_until_the_mute_ends(book: Book) -> None:

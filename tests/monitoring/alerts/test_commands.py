@@ -85,7 +85,7 @@ def test_the_life_of_an_alert(here: Home, see: See, capsys: pytest.CaptureFixtur
     alert_id = see()
     assert run("list") == 0
     assert KEY in (text := shown(capsys))
-    assert "Open alerts" in text
+    assert f"{KEY} warning, open, since " in text
     assert run("ack", KEY, "--reason", "looking into it") == 0
     assert shown(capsys) == f"{KEY}: acknowledged."
     assert run("mute", KEY, "--for", "4h", "--reason", "a load test", "--as", "ada") == 0
@@ -107,10 +107,26 @@ def test_the_life_of_an_alert(here: Home, see: See, capsys: pytest.CaptureFixtur
     assert alert_id in shown(capsys)
 
 
+def test_a_list_in_a_narrow_terminal_can_be_read_and_copied(
+    here: Home, see: See, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key and the sentence are a line each, however narrow it is."""
+    monkeypatch.setenv("COLUMNS", "40")
+    alert_id = see(summary="The header features drifted: hop_count went from median 3 to median 9.")
+    see(summary="The header features drifted: hop_count went from median 3 to median 9.")
+    capsys.readouterr()
+    assert run("list", "--all") == 0
+    key, identity, facts, summary = capsys.readouterr().out.splitlines()
+    assert (key, identity.strip()) == (KEY, alert_id)
+    assert facts.endswith(" UTC, seen 2 times")
+    assert summary.strip() == "The header features drifted: hop_count went from median 3 to median 9."
+
+
 def test_show_tells_everything(here: Home, see: See, capsys: pytest.CaptureFixture[str]) -> None:
     """What moved, what people did, who was told, and commands that can be copied whole."""
     alert_id = see()
     run("ack", alert_id, "--reason", "looking into it", "--as", "ada")
+    run("ack", alert_id, "--reason", "a" * 500 + " run 7", "--as", "ada")
     capsys.readouterr()
     assert run("show", alert_id) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -118,6 +134,7 @@ def test_show_tells_everything(here: Home, see: See, capsys: pytest.CaptureFixtu
     assert "For example: row-1, row-2, row-3" in lines
     assert f"mute: sluice alerts mute {alert_id} --for 4h --reason 'known, being mended'" in lines
     assert any(line.endswith("acknowledged by ada: looking into it") for line in lines)
+    assert any(line.endswith("a run 7") for line in lines)
     assert any("opened" in line and "pending" in line for line in lines)
     assert run("show", alert_id, "--json") == 0
     document = answer(capsys)

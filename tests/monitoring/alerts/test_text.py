@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kit.home import Home
 from monitoring.alerts.event import AlertEvent, Change, Evidence, Moved
 from monitoring.alerts.events import event_of
-from monitoring.alerts.text import headline, lines_of, plain, text_of
+from monitoring.alerts.text import headline, lines_of, plain, text_of, trouble
 from monitoring.settings import MonitoringSettings
 from tests.monitoring.alerts.story import minute, note
 from tests.monitoring.alerts.test_events import alert
@@ -56,6 +56,20 @@ def test_what_is_not_known_is_left_out() -> None:
     assert not [line for line in lines if line.startswith(("Requests", "For example", "-", "Version"))]
     assert all(line and not line.endswith(": ") for line in lines)
     assert "Since: 2026-03-01 12:00 UTC" in lines
+
+
+@pytest.mark.parametrize(
+    ("kind", "family", "words"),
+    [
+        ("data_drift", "header", "data drift of header"),
+        ("concept_drift", "labels", "concept drift by labels"),
+        ("performance_degradation", "estimate", "performance degradation by estimate"),
+        ("model_error", "", "model error"),
+    ],
+)
+def test_what_an_alert_is_about_reads_as_words(kind: str, family: str, words: str) -> None:
+    """Features drift; labels and estimates tell."""
+    assert trouble(kind, family) == words
 
 
 @pytest.mark.parametrize(

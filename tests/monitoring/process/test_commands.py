@@ -41,6 +41,7 @@ def test_where_nothing_is_amiss_it_says_so(capsys: pytest.CaptureFixture[str]) -
     told = " ".join(capsys.readouterr().err.split())
     assert "Nothing is amiss" in told
     assert "No gateway is known here: sluice up" in told
+    assert "Open:" not in told
 
 
 def test_what_it_finds_is_an_alert(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,6 +57,10 @@ def test_what_it_finds_is_an_alert(home: Home, capsys: pytest.CaptureFixture[str
     assert sluice("check", "--json") == 0
     (said,) = json.loads(capsys.readouterr().out)["said"]
     assert (said["kind"], said["change"], said["environment"]) == ("stale_features", "opened", "production")
+    assert sluice("check") == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "Nothing is amiss since the last look" in told
+    assert "Open: sluice alerts show spam-detector/production/stale_features/" in told
 
 
 def test_a_gateway_that_does_not_answer_is_told_by_the_exit_code(

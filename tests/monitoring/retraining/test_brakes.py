@@ -190,8 +190,8 @@ async def test_each_decision_stands_in_the_history_of_its_alert(home: Home, reco
     assert alert is not None
     (row,) = await all_runs(records)
     assert [(each["actor"], each["action"]) for each in alert.history] == [
-        ("retraining", "retraining started"),
-        ("retraining", "retraining not started"),
+        ("the loop", "retraining started"),
+        ("the loop", "retraining not started"),
     ]
     assert str(row.id) in alert.history[0]["reason"]
     assert "One at a time" in alert.history[1]["reason"]
