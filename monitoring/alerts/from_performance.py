@@ -2,8 +2,8 @@
 
 A concept drift says more than a fall of performance and is told instead of it: it is one cause. The alert of
 the performance, if one is open, is still counted. Where labels are enough the estimate says nothing; where
-they are not, what they said before is neither seen nor quiet. An estimate has an alert of its own, since it
-cannot see that a concept drift is over.
+they are not, what they said before is neither seen nor quiet. The same labels again are no new sighting. An
+estimate has an alert of its own, since it cannot see that a concept drift is over.
 """
 
 from collections.abc import Sequence
@@ -72,6 +72,8 @@ async def write(
     entries: list[Entry | None] = []
     for cause, told in seen.items():
         if told is not None:
+            if not told.figures.estimate and not await _is_new(session, cause, told.figures):
+                continue
             sighting = _sighting(cause.kind, told)
             entries.append(await book.sighted(session, settings, home, cause, sighting))
         else:
@@ -86,6 +88,19 @@ def _cause(figures: LivePerformance, kind: AlertKind, family: str) -> Cause:
 async def _is_open(session: AsyncSession, cause: Cause) -> bool:
     alert = await alerts.latest(session, cause)
     return alert is not None and alert.is_open
+
+
+async def _is_new(session: AsyncSession, cause: Cause, found: LivePerformance) -> bool:
+    """Tells whether labels came since the cause was last seen: the same ones again are no further sighting.
+
+    Otherwise an alert that a person has resolved would come back for as long as its labels are in the window.
+    """
+    alert = await alerts.latest(session, cause)
+    return (
+        alert is None
+        or alert.model_version != found.version
+        or Evidence.model_validate(alert.details).rows != found.rows
+    )
 
 
 def _sighting(kind: AlertKind, told: Told) -> Sighting:

@@ -27,7 +27,7 @@ class Scale(NamedTuple):
 
 _SHARE_MOVED: Final = Scale(0.2, 0.5, 1000)
 _FALL: Final = Scale(0.1, 0.2, 100)
-_SHARE_LOST: Final = Scale(0.05, 0.2, 100)
+_SHARE_LOST: Final = Scale(0.05, 0.2, 20)
 
 SCALES: Final[Mapping[AlertKind, Scale]] = {
     AlertKind.DATA_DRIFT: _SHARE_MOVED,

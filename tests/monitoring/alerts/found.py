@@ -99,6 +99,7 @@ def figures(
     degraded: bool = False,
     concept_drift: bool = False,
     of_rows: int = 5000,
+    labels: int = 200,
 ) -> LivePerformance:
     """Returns live or estimated figures of the last hour."""
     end: datetime = minute(at)
@@ -110,7 +111,7 @@ def figures(
         window_end=end,
         measured_at=end,
         estimate=estimate,
-        rows=of_rows if estimate else 200,
+        rows=of_rows if estimate else labels,
         of_rows=of_rows,
         figures=found,
         degraded=degraded,

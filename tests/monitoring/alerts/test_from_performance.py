@@ -8,7 +8,7 @@ from monitoring.alerts.from_performance import Told
 from monitoring.performance.result import LivePerformance
 from records.tables.monitoring_alerts import Severity
 from tests.monitoring.alerts.found import figure, figures
-from tests.monitoring.alerts.story import Book
+from tests.monitoring.alerts.story import Book, note
 
 PERFORMANCE = "performance_degradation/labels"
 CONCEPT = "concept_drift/labels"
@@ -61,11 +61,24 @@ async def test_a_fall_that_turns_out_to_be_a_concept_drift_goes_on_being_counted
     """It is not resolved while it lasts."""
     await written(book, figures(PRECISION, degraded=True))
     recall = figure("recall", 0.85, worse=True)
-    found = figures(PRECISION, recall, at=60, degraded=True, concept_drift=True)
+    found = figures(PRECISION, recall, at=60, degraded=True, concept_drift=True, labels=230)
     assert await written(book, found) == {CONCEPT: Change.OPENED, PERFORMANCE: None}
     assert [alert.is_open for alert in await book.alerts()] == [True, True]
     quiet = [await written(book, figures(PRECISION, at=at)) for at in (120, 180, 240)]
     assert quiet[-1] == {CONCEPT: Change.RESOLVED, PERFORMANCE: Change.RESOLVED}
+
+
+async def test_the_same_labels_again_are_no_new_sighting(book: Book) -> None:
+    """Neither while the alert is open, nor to open it again after a person has resolved it; new ones are."""
+    assert await written(book, figures(PRECISION, degraded=True)) == {PERFORMANCE: Change.OPENED}
+    assert await written(book, figures(PRECISION, at=60, degraded=True)) == {}
+    (alert,) = await book.alerts()
+    assert alert.occurrences == 1
+    await book.resolve(alert, note(2))
+    assert await written(book, figures(PRECISION, at=120, degraded=True)) == {}
+    again = figures(PRECISION, at=180, degraded=True, labels=201)
+    assert await written(book, again) == {PERFORMANCE: Change.OPENED}
+    assert await book.heard() == ["opened", "resolved", "opened"]
 
 
 async def test_an_estimate_is_marked_and_no_more_than_a_warning(book: Book) -> None:
