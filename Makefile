@@ -9,13 +9,14 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 UV := $(BIN)/uv
 PEERS := mlserver bentoml rayserve
+PACKAGES := contracts kit records feature_repo training serving gateway monitoring pipelines cli
 IMAGES := gateway lambda transformer training monitoring
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-emit-index-url
 STAMP := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 
-.PHONY: help setup tools demo coverage test lint types lock docs peers bench clean
+.PHONY: help setup bytecode tools demo coverage test lint types lock docs peers bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,14 +40,18 @@ $(STAMP): $(UV) requirements/dev.txt requirements/node.txt requirements/triton.t
 tools: setup ## bring Debian's programs that tests run (promtool, amtool, chromium), unless they are here
 	$(BIN)/python -m tests.kit.debian
 
-demo: setup ## set up, then show the whole platform on real e-mail
+bytecode: setup
+	@# Each of the many processes of a run would compile our modules anew where writing bytecode is switched off.
+	@$(BIN)/python -m compileall -q -j 2 $(PACKAGES) tests
+
+demo: setup bytecode ## set up, then show the whole platform on real e-mail
 	$(BIN)/sluice demo
 
-test: setup tools lint types ## set up, then lint, types, import contracts and tests
-	$(BIN)/pytest -n 3 --dist loadgroup
+test: setup bytecode tools lint types ## set up, then lint, types, import contracts and tests
+	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
-coverage: setup tools ## the tests again with line and branch coverage, which take half as long again
-	$(BIN)/pytest -n 3 --dist loadgroup --cov --cov-report=term
+coverage: setup bytecode tools ## the tests again with line and branch coverage, which take half as long again
+	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term
 
 lint: setup ## ruff (format and rules) and the import contracts
 	$(BIN)/ruff format --check .

@@ -31,7 +31,7 @@ OURS = (
     "MONITORING_",
 )
 
-pytestmark = pytest.mark.xdist_group("tutorial")
+pytestmark = pytest.mark.xdist_group("pipelines")
 
 
 def blocks() -> list[tuple[str, str | None, str]]:
