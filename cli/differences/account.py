@@ -1,11 +1,11 @@
 """Whether the table accounts for every sign: nothing undecided, nothing stale, nothing twice."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cli.differences.alike import ALIKE
-from cli.differences.table import DIFFERENCES
+from cli.differences.table import DIFFERENCES, Difference
 
 
 class Account(NamedTuple):
@@ -19,9 +19,9 @@ class Account(NamedTuple):
     """Signs that are named more than once: then two places would tell of one behaviour."""
 
 
-def account(signs: Iterable[str]) -> Account:
+def account(signs: Iterable[str], differences: Sequence[Difference] = DIFFERENCES) -> Account:
     """Returns how the table stands to the signs of the code."""
-    named = Counter(sign for difference in DIFFERENCES for sign in difference.signs)
+    named = Counter(sign for difference in differences for sign in difference.signs)
     named.update(sign for alike in ALIKE.values() for sign in alike)
     seen = set(signs)
     return Account(

@@ -13,9 +13,10 @@ from monitoring.console.charts import About, Chart, Mark, barred, lined
 from monitoring.console.failures import Failures
 from monitoring.drift import series
 from monitoring.parts import Parts
-from records.repositories import alerts, deliveries, deployments, metrics, paged, traffic
+from records.repositories import alerts, deployments, metrics, paged, traffic
 from records.repositories.prediction_windows import Period, Served
 from records.repositories.traffic import Answered, Hour
+from records.repositories.waiting import waiting
 from records.tables import DatasetMetric, ModelDeployment, MonitoringAlert
 
 HOURS: Final = 24
@@ -101,7 +102,7 @@ async def read(session: AsyncSession, failed: Failures, now: datetime) -> Overvi
     for (_, _, severity), count in (await alerts.open_counts(session)).items():
         counts[severity] = counts.get(severity, 0) + count
     page = await paged.alerts(session, 1)
-    dead = sum(each.count for each in await deliveries.waiting(session) if each.status == "dead")
+    dead = sum(each.messages for each in await waiting(session) if each.status == "dead")
     return Overview(tuple(places), counts, tuple(page.rows[:_ALERTS]), dead, failed, now)
 
 

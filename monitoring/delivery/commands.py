@@ -1,24 +1,32 @@
 """`sluice alerts`: who was told and who was not; try a channel, send again, send what is due."""
 
 import asyncio
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from kit.errors import ExitCode, UsageError
-from records.tables.monitoring_alerts import Severity
 
 alerts = typer.Typer(no_args_is_help=True, add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
+class SeverityOption(StrEnum):
+    """How grave a test looks: `records.tables.monitoring_alerts.Severity`, which is too heavy for --help."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
 @alerts.command("test")
 def try_channel(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="Its name in MONITORING_CHANNELS.")],
     severity: Annotated[
-        Severity, typer.Option("--severity", help="How grave it looks: info, warning or critical.")
-    ] = Severity.INFO,
+        SeverityOption, typer.Option("--severity", help="How grave it looks: info, warning or critical.")
+    ] = SeverityOption.INFO,
     as_json: AsJson = False,
 ) -> None:
     """Send a test message to a channel, by the very path of an alert, and tell what it answered.
@@ -36,6 +44,7 @@ def try_channel(
     from monitoring.delivery.trial import channel_of, tried
     from monitoring.settings import MonitoringSettings
     from records.engine import opened
+    from records.tables.monitoring_alerts import Severity
     from records.tables.webhook_deliveries import DeliveryStatus
 
     settings = MonitoringSettings.load()
@@ -44,7 +53,7 @@ def try_channel(
     async def send() -> Any:
         async with opened() as records:
             now = datetime.now(UTC)
-            return await tried(records, settings, home(), tested, severity=severity, now=now)
+            return await tried(records, settings, home(), tested, severity=Severity(severity.value), now=now)
 
     delivery = asyncio.run(send())
     arrived = delivery.status == DeliveryStatus.DELIVERED

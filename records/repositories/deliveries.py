@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -26,17 +26,6 @@ class Message:
     change: str
     channel: str
     payload: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """What one channel has of one status."""
-
-    channel: str
-    status: DeliveryStatus
-    count: int
-    oldest: datetime
-    """When the oldest of them was queued."""
 
 
 async def enqueue(
@@ -205,21 +194,6 @@ async def latest(session: AsyncSession, *, limit: int = 100) -> list[WebhookDeli
     """Returns the latest messages, newest first, whatever became of them."""
     query = select(WebhookDelivery).order_by(WebhookDelivery.id.desc()).limit(limit)
     return list(await session.scalars(query))
-
-
-async def waiting(session: AsyncSession) -> list[Waiting]:
-    """Returns how many messages wait or were given up, by channel."""
-    named = (WebhookDelivery.channel, WebhookDelivery.status)
-    query = (
-        select(*named, func.count(), func.min(WebhookDelivery.created_at))
-        .where(WebhookDelivery.status != DeliveryStatus.DELIVERED)
-        .group_by(*named)
-        .order_by(*named)
-    )
-    return [
-        Waiting(channel, DeliveryStatus(status), count, oldest)
-        for channel, status, count, oldest in await session.execute(query)
-    ]
 
 
 async def dead_letters(session: AsyncSession, *, limit: int = 100) -> list[WebhookDelivery]:

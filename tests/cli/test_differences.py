@@ -139,14 +139,11 @@ def test_a_new_program_and_a_new_variable_of_an_image_are_undecided(found: set[s
     assert account(found | new).undecided == sorted(new)
 
 
-def test_a_row_of_what_is_gone_and_a_sign_that_is_named_twice_are_told(
-    found: set[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_row_of_what_is_gone_and_a_sign_that_is_named_twice_are_told(found: set[str]) -> None:
     """The table does not outlive the code."""
     first = DIFFERENCES[0]
     assert account(found - {first.signs[0]}).stale == [first.signs[0]]
-    monkeypatch.setattr("cli.differences.account.DIFFERENCES", (*DIFFERENCES, first))
-    assert account(found).twice == sorted(first.signs)
+    assert account(found, (*DIFFERENCES, first)).twice == sorted(first.signs)
 
 
 def test_a_readme_without_the_marks_is_refused() -> None:

@@ -15,7 +15,8 @@ from records.engine import Records
 from records.errors import DeliveryOvertaken, RecordMissing, RecordRejected
 from records.repositories import alerts, deliveries
 from records.repositories.alerts import Cause, Note, Sighting
-from records.repositories.deliveries import Message, Waiting
+from records.repositories.deliveries import Message
+from records.repositories.waiting import Waiting, waiting
 from records.tables import WebhookDelivery
 from records.tables.monitoring_alerts import AlertKind, Severity
 from records.tables.webhook_deliveries import DeliveryStatus
@@ -271,7 +272,7 @@ async def test_who_was_told_what_and_what_waits(records: Records) -> None:
     for one in await claim(records, 0, channel="pager"):
         await mark(records, one, DeliveryStatus.DEAD)
     async with records.reading() as session:
-        assert await deliveries.waiting(session) == [
+        assert await waiting(session) == [
             Waiting("pager", DeliveryStatus.DEAD, 1, after(0)),
             Waiting("slack", DeliveryStatus.PENDING, 2, after(0)),
         ]
@@ -279,7 +280,7 @@ async def test_who_was_told_what_and_what_waits(records: Records) -> None:
         for one in await claim(records, 0):
             await mark(records, one, DeliveryStatus.DELIVERED)
     async with records.reading() as session:
-        assert [each.channel for each in await deliveries.waiting(session)] == ["pager"]
+        assert [each.channel for each in await waiting(session)] == ["pager"]
 
 
 async def test_sessions_at_once_never_claim_the_same_message(records: Records) -> None:

@@ -12,6 +12,7 @@ from monitoring.console import forms
 from monitoring.console.people import Person
 from monitoring.console.site import Site, number_of, seen
 from records.repositories import deliveries, paged
+from records.repositories.waiting import waiting
 
 log = structlog.get_logger(__name__)
 
@@ -22,9 +23,9 @@ def routes(site: Site) -> list[Route]:
     async def listed(request: Request, person: Person) -> Response:
         async with site.parts.records.reading() as session:
             page = await paged.dead_letters(session, number_of(request))
-            waiting = await deliveries.waiting(session)
+            by_channel = await waiting(session)
         done = request.query_params.get("done") == "resent"
-        return site.answer("dead_letters.html", person, page=page, waiting=waiting, done=done)
+        return site.answer("dead_letters.html", person, page=page, waiting=by_channel, done=done)
 
     async def resend(request: Request, person: Person) -> Response:
         await forms.signed_fields(request, person)

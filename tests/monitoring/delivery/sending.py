@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from monitoring.delivery.sender import send_due
 from monitoring.settings import MonitoringSettings
 from records.engine import Records, opened
-from records.repositories import deliveries
+from records.repositories.waiting import waiting
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -20,21 +20,21 @@ async def main() -> None:
     """Waits for the starting signal, then sends."""
     settings = MonitoringSettings.load()
     async with opened() as records:
-        await waiting(records)
+        await anything_waits(records)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()
         delivered, now = 0, NOON
-        while await waiting(records):
+        while await anything_waits(records):
             delivered += (await send_due(records, settings, now=now)).delivered
             now += timedelta(seconds=1)
     sys.stdout.write(f"{delivered}\n")
 
 
-async def waiting(records: Records) -> bool:
+async def anything_waits(records: Records) -> bool:
     """Tells whether any message waits."""
     async with records.reading() as session:
-        return bool(await deliveries.waiting(session))
+        return bool(await waiting(session))
 
 
 asyncio.run(main())
