@@ -41,7 +41,7 @@ def folds(dataset: Dataset, splits: Splits, *, count: int, seed: int) -> tuple[F
 
 
 def _grouped(dataset: Dataset, splits: Splits, count: int, seed: int) -> list[Fold]:
-    from sklearn.model_selection import StratifiedGroupKFold
+    from training.grouped_folds import GroupedFolds
 
     labels = dataset.rows.labels[splits.train]
     groups = (
@@ -51,5 +51,5 @@ def _grouped(dataset: Dataset, splits: Splits, count: int, seed: int) -> list[Fo
         raise TooFewRows(
             f"The training rows cannot be cut into {count} folds.", next_step="Ask for fewer folds."
         )
-    cuts = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
+    cuts = GroupedFolds(n_splits=count, shuffle=True, random_state=seed)
     return [Fold(splits.train[fit], splits.train[judge]) for fit, judge in cuts.split(labels, labels, groups)]

@@ -73,6 +73,10 @@ class TrainingSettings(Settings):
     evaluation_seeds: tuple[int, ...] = Field(default=(0, 1, 2, 3, 4), min_length=2)
     """Seeds of the grouped splits whose mean is the figure of record."""
 
+    evaluation_processes: int = Field(default=0, ge=0, le=256)
+    """Processes that an evaluation of 3,000 rows and more fits its models in, each with a copy of the data;
+    0: one for each CPU that it may use, at most four."""
+
     bootstrap_resamples: int = Field(default=1000, ge=100, le=100_000)
     """Resamples behind each interval on the test rows."""
 

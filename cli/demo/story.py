@@ -101,6 +101,11 @@ def trained(teller: Teller, size: Size, *, seed: int, seeds: Sequence[int] | Non
 
 def figures(teller: Teller, first: Trained) -> tuple[told.Model, told.Parity]:
     """Tells how good the first version is, and that its graph answers as the estimator does."""
+    from cli.demo.parity import measured
+    from training.steps.export import BUNDLE
+    from training.steps.features import ROWS
+    from training.steps.fit import MODEL as FITTED
+
     shown = teller.sluice("model", "show", first.version)
     evaluation = json.loads((first.output("evaluate") / "evaluation.json").read_text(encoding="utf-8"))
     means = evaluation["record"]["means"]
@@ -115,11 +120,13 @@ def figures(teller: Teller, first: Trained) -> tuple[told.Model, told.Parity]:
         threshold=shown["data"]["threshold"],
         features=len(shown["features"]),
     )
-    certificate = shown["certificate"]
-    parity = told.Parity(
-        rows=certificate["rows"] + certificate["edge_rows"],
-        label_mismatches=0,  # a certificate with another number is not written: the export fails
-        max_abs_diff=certificate["max_probability_difference"],
+    parity = measured(
+        MODEL, first.output("features") / ROWS, first.output("fit") / FITTED, first.output("export") / BUNDLE
+    )
+    teller.expect(
+        parity.label_mismatches == 0 and parity.max_abs_diff <= _SAME,
+        "the exported graph answers as the estimator",
+        f"{parity.label_mismatches} other labels, probabilities up to {parity.max_abs_diff:.1e} apart",
     )
     by_time = "" if model.time_split_f1 is None else f"; trained on the past only, {model.time_split_f1:.3f}"
     teller.tell(f"F1 {model.f1:.3f} ({model.f1_low:.3f} to {model.f1_high:.3f}){by_time}")

@@ -47,9 +47,13 @@ _MANNERS: Final = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
 }
-# The only way to make Ray listen on 127.0.0.1 under Linux, where it replaces loopback by the first address of
-# the machine otherwise. Read when ray is imported.
-_LOOPBACK: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+_PRIVATE: Final = {
+    # The only way to make Ray listen on 127.0.0.1 under Linux, where it replaces loopback by the machine's
+    # first address otherwise. Read when ray is imported.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # The one machine of a private Ray is nobody's spot instance: no process need watch for its end.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+}
 _AUTH_MODE: Final = "RAY_AUTH_MODE"  # set by ray.init
 _TOKEN: Final = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -89,7 +93,7 @@ def opened(settings: PrivateRay, *, log: Path) -> Iterator[int]:
     """
     address = os.environ.get(ADDRESS, "")
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_environment(_MANNERS if address else {**_MANNERS, **_LOOPBACK, **_password()}))
+        stack.enter_context(_environment(_MANNERS if address else {**_MANNERS, **_PRIVATE, **_password()}))
         import ray  # sets up loggers of its own, which are then replaced
 
         stack.enter_context(_logging_to(log))

@@ -32,7 +32,6 @@ from monitoring.drift import job
 from monitoring.drift.reference import bundle_of
 from monitoring.measures import Measures
 from monitoring.parts import Parts
-from monitoring.retraining import slot
 from monitoring.retraining.loop import follow
 from monitoring.retraining.promotion import VERDICT, promote_ready
 from monitoring.settings import MonitoringSettings
@@ -42,6 +41,7 @@ from records.repositories import alerts, deployments, predictions, runs
 from records.repositories.deployments import NewDeployment
 from records.repositories.predictions import NewPrediction
 from records.tables import ExperimentRun
+from records.tables.experiment_runs import RunStatus
 from records.tables.model_deployments import Action
 from tests.monitoring.conftest import connect
 from tests.monitoring.hooks import SECRET, served
@@ -172,14 +172,14 @@ async def drifted(parts: Parts, now: datetime) -> list[str]:
 
 
 async def ended(parts: Parts) -> ExperimentRun:
-    """Waits until the process that the loop started has ended, and returns its run."""
-    for _ in range(4000):
-        if not slot.is_taken(parts.home, MODEL):
+    """Looks after the run that the loop started, as the clock does, and returns it when it has ended."""
+    for _ in range(1200):
+        await follow(parts)
+        async with parts.records.reading() as session:
+            latest, *_ = await runs.recent(session, workload=MODEL)
+        if latest.status != RunStatus.RUNNING:
             break
-        await asyncio.sleep(0.1)
-    await follow(parts)
-    async with parts.records.reading() as session:
-        latest, *_ = await runs.recent(session, workload=MODEL)
+        await asyncio.sleep(0.5)
     return latest
 
 

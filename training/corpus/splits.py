@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from kit.errors import CallerError
+from training.grouped_folds import GroupedFolds
 
 SHARES: Final = (0.70, 0.15, 0.15)
 """Of train, validation and test."""
@@ -56,7 +56,7 @@ def random_split(
                 next_step="Fetch a larger corpus.",
             )
     order = np.argsort(np.asarray(ids))
-    folds = StratifiedGroupKFold(n_splits=_FOLDS, shuffle=True, random_state=seed)
+    folds = GroupedFolds(n_splits=_FOLDS, shuffle=True, random_state=seed)
     splits = [Split.TRAIN] * len(ids)
     classes, groups = np.asarray(labels)[order], np.asarray(clusters)[order]
     for number, (_, rows) in enumerate(folds.split(order, classes, groups)):

@@ -1,17 +1,19 @@
 """The whole evaluation of one point of the search space."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from kit.errors import CallerError
 from training.calibration import reliability
 from training.evaluation import details
 from training.evaluation.models import Model, check_split, fitted_model, predictions_of, with_threshold
 from training.evaluation.predictions import Predictions
-from training.evaluation.record import record_of
+from training.evaluation.record import record_of, seed_result
 from training.evaluation.results import Evaluation, TimeOrdered
 from training.evaluation.robustness import ablation_of, perturbations_of
 from training.evaluation.run import Run
+from training.evaluation.side_by_side import side_by_side
 from training.evaluation.time_order import time_ordered
 from training.intervals import estimates
 from training.settings import TrainingSettings
@@ -50,17 +52,28 @@ def evaluate(
     own = _own_model(run, splits, model)
     judged = predictions_of(run, own, run.rows(splits.test), run.groups(splits.test))
     steps.done("the run's own split")
-    record = record_of(
-        run, settings.evaluation_seeds, known={run_seed: own}, on_seed=lambda seed: steps.done(f"seed {seed}")
+    seeds, ablations = settings.evaluation_seeds, dataset.ablations
+    parts: dict[str, Callable[[], Any]] = {
+        **{
+            f"seed {seed}": partial(seed_result, run, seed, own if seed == run_seed else None)
+            for seed in seeds
+        },
+        **{
+            f"ablation {name}": partial(ablation_of, run, splits, judged, name=name, without=without)
+            for name, without in ablations.items()
+        },
+        "time order": partial(_by_time, run),
+    }
+    others = side_by_side(
+        list(parts.values()), rows=len(dataset.rows), processes=settings.evaluation_processes
     )
-    ablations = []
-    for name, without in dataset.ablations.items():
-        ablations.append(ablation_of(run, splits, judged, name=name, without=without))
-        steps.done(f"ablation {name}")
     perturbations = perturbations_of(run, splits.test, own, judged)
     steps.done("evasions")
-    by_time, no_time = _by_time(run)
-    steps.done("time order")
+    found = {}
+    for what, result in zip(parts, others, strict=True):
+        found[what] = result
+        steps.done(what)
+    by_time, no_time = found["time order"]
     importance, no_importance = details.importance_of(own, run.rows(splits.test))
     titles = [dataset.titles[at] for at in splits.test] if len(dataset.titles) else []
     errors, error_count = details.errors_of(judged, titles, run.classes)
@@ -70,7 +83,7 @@ def evaluate(
         fingerprint=dataset.fingerprint,
         schema_digest=workload.contract.schema_digest,
         parameters=dict(parameters),
-        record=record,
+        record=record_of([found[f"seed {seed}"] for seed in seeds]),
         run_seed=run_seed,
         rounds=own.fitted.rounds,
         rows={name: len(part) for name, part in splits._asdict().items()},
@@ -80,7 +93,7 @@ def evaluate(
         reliability=reliability(judged.labels, judged.probabilities),
         curves=details.curves_of(judged, run.classes),
         slices=details.slices_of(run, splits.test, judged),
-        ablations=tuple(ablations),
+        ablations=tuple(found[f"ablation {name}"] for name in ablations),
         perturbations=perturbations,
         time_ordered=by_time,
         time_ordered_reason=no_time,

@@ -1,6 +1,6 @@
 """The figure of record: the mean over several grouped splits, each with a model of its own."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,19 +17,8 @@ METHOD = (
 )
 
 
-def record_of(
-    run: Run, seeds: Sequence[int], *, known: Mapping[int, Model], on_seed: Callable[[int], None]
-) -> Record:
-    """Returns the record over `seeds`; `known` holds models that are fitted already, by seed.
-
-    Raises:
-        SplitUnusable: a split is empty, lacks a class, or leaks.
-        PredictionsInvalid: the estimator did not give probabilities.
-    """
-    results = []
-    for seed in seeds:
-        results.append(_result(run, seed, known.get(seed)))
-        on_seed(seed)
+def record_of(results: Sequence[SeedResult]) -> Record:
+    """Returns the record over the results of several seeds."""
     share = float(np.mean([result.test_rows / result.train_rows for result in results]))
     return Record(
         seeds=tuple(results),
@@ -38,19 +27,13 @@ def record_of(
     )
 
 
-def plain_figures(predictions: Predictions, classes: Sequence[str]) -> Figures:
-    """Returns each metric without an interval."""
-    labels, answered = predictions.labels, answers(predictions.probabilities, predictions.threshold)
-    found = values(labels, predictions.probabilities, predictions.threshold)
-    return {
-        name: Estimate(value=None, reason=undefined(name, labels, answered, classes))
-        if np.isnan(value[0])
-        else Estimate(value=float(value[0]))
-        for name, value in found.items()
-    }
+def seed_result(run: Run, seed: int, known: Model | None) -> SeedResult:
+    """Returns the figures on the split of `seed`; `known` is its model, if it is fitted already.
 
-
-def _result(run: Run, seed: int, known: Model | None) -> SeedResult:
+    Raises:
+        SplitUnusable: a split is empty, lacks a class, or leaks.
+        PredictionsInvalid: the estimator did not give probabilities.
+    """
     splits = run.dataset.split(seed)
     check_split(run, splits, what=f"Split of seed {seed}")
     model = known or fitted_model(run, splits, seed=seed)
@@ -64,6 +47,18 @@ def _result(run: Run, seed: int, known: Model | None) -> SeedResult:
         threshold=model.threshold,
         figures=plain_figures(judged, run.classes),
     )
+
+
+def plain_figures(predictions: Predictions, classes: Sequence[str]) -> Figures:
+    """Returns each metric without an interval."""
+    labels, answered = predictions.labels, answers(predictions.probabilities, predictions.threshold)
+    found = values(labels, predictions.probabilities, predictions.threshold)
+    return {
+        name: Estimate(value=None, reason=undefined(name, labels, answered, classes))
+        if np.isnan(value[0])
+        else Estimate(value=float(value[0]))
+        for name, value in found.items()
+    }
 
 
 def _mean(name: str, results: Sequence[SeedResult], *, test_share: float) -> Estimate:

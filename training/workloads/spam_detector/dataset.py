@@ -1,7 +1,7 @@
 """The corpus as the platform's data set: rows as the model gets them, splits, slices, evasions."""
 
-from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache, partial
 from typing import Final
 
 import numpy as np
@@ -58,6 +58,8 @@ def dataset(
     ids = corpus[column.SHA256].to_pylist()
     rows = _rows(messages, history, _labels(names), ids)
     statistics = dict(zip(STATISTICS, messages.statistics.T, strict=True))
+    # The same rows are evaded in one way after the other.
+    words = lru_cache(maxsize=1)(partial(_words_besides, rows))
     return Dataset(
         rows=rows,
         fingerprint=fingerprint,
@@ -68,7 +70,7 @@ def dataset(
         titles=messages.subjects,
         groups=list(clusters),
         ablations={"without_sender_history": without_sender_history},
-        perturbations={name: partial(_evaded, name, corpus, rows, settings) for name in EVASIONS},
+        perturbations={name: partial(_evaded, name, corpus, rows, settings, words) for name in EVASIONS},
         reference=statistics,
     )
 
@@ -80,11 +82,19 @@ def without_sender_history(rows: Rows) -> Rows:
     return Rows({**rows.inputs, NUMBERS: numbers}, rows.labels, rows.ids)
 
 
-def _evaded(name: str, corpus: pa.Table, rows: Rows, settings: FeatureRepoSettings, indices: Indices) -> Rows:
+def _words_besides(rows: Rows, indices: tuple[int, ...]) -> tuple[str, ...]:
+    """Returns what is typical of wanted mail in the rows that are not at `indices`."""
+    others = np.setdiff1d(np.arange(len(rows)), indices)
+    return typical_words(rows.inputs[TEXT][others, 0], rows.labels[others] == Label.HAM.class_index)
+
+
+def _evaded(
+    name: str, corpus: pa.Table, rows: Rows, settings: FeatureRepoSettings,
+    words_besides: Callable[[tuple[int, ...]], tuple[str, ...]], indices: Indices,
+) -> Rows:  # fmt: skip
     """Returns the messages at `indices` after an evasion, parsed and extracted anew; the sender stays."""
     wanted = rows.take(indices)
-    others = np.setdiff1d(np.arange(len(rows)), indices)
-    words = typical_words(rows.inputs[TEXT][others, 0], rows.labels[others] == Label.HAM.class_index)
+    words = words_besides(tuple(indices.tolist()))
     raws = corpus[column.RAW].take(pa.array(indices)).to_pylist()
     messages = extracted([EVASIONS[name](raw, words) for raw in raws], settings)
     history = wanted.inputs[NUMBERS][:, len(MESSAGE_FEATURES) :]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from email import message_from_bytes
 from email.header import Header
 from email.message import Message
+from email.policy import Compat32
 from typing import Final
 
 import numpy as np
@@ -31,6 +32,17 @@ _LOOKALIKES: Final = str.maketrans(
     "aeopcxiAEOPCX", "\u0430\u0435\u043e\u0440\u0441\u0445\u0456\u0410\u0415\u041e\u0420\u0421\u0425"
 )
 _ZERO_WIDTH: Final = "\u200b"
+
+
+class _HeadersAsTheyCame(Compat32):
+    """Writes a header that nobody changed byte for byte, where other policies fold and encode it anew."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """Returns the header's lines."""
+        return f"{name}: {value}{self.linesep}".encode("ascii", "surrogateescape")
+
+
+_AS_THEY_CAME: Final = _HeadersAsTheyCame()
 
 Evasion = Callable[[bytes, Sequence[str]], bytes]
 Change = Callable[[str, bool], str]
@@ -107,7 +119,7 @@ def _rewritten(
     raw: bytes, change: Change, *, subject: Callable[[str], str] | None = None, to_html: bool = False
 ) -> bytes:
     """Returns the message with `change` made to each text part, which is then UTF-8 in base64."""
-    message = message_from_bytes(raw)
+    message = message_from_bytes(raw, policy=_AS_THEY_CAME)
     leaves = [part for part in message.walk() if _is_text(part)]
     for part in leaves:
         is_html = part.get_content_type() == "text/html"
