@@ -17,6 +17,7 @@ from kit.errors import OperationalError, SluiceError, UsageError
 from kit.home import Home, home
 from kit.terminal import say
 from pipelines.journal import Event, Failure, Journal, Kind
+from pipelines.one_ray import borrowed
 from pipelines.settings import PipelinesSettings
 from training.steps import outputs
 from training.steps.step import ORDER, Context, Figures, Step
@@ -145,7 +146,8 @@ def _done(
         from pipelines.closing import open_run
 
         open_run(step.workload, settings.run_id, **origin)
-    figures = step.run(inputs, output, context)
+    with borrowed(settings.run_folder) if step.on_ray else contextlib.nullcontext():
+        figures = step.run(inputs, output, context)
     seconds = time.monotonic() - started
     outputs.seal(step, output, key=key, figures=figures, seconds=seconds, run=context.run)
     return Kind.DONE, figures

@@ -69,6 +69,8 @@ def variables(listener: Listener) -> dict[str, str]:
         "MONITORING_DELIVERY_EVERY": "1s",
         # While old mail is replayed, nobody else may write features.
         "MONITORING_INGEST_EVERY": "1d",
+        # A search of two points is no reason to fit each of them three times.
+        "TRAINING_SEARCH_FOLDS": "0",
         # Two cores for everything: a lookup that waits for its turn is no lost store.
         "TRANSFORMER_SENDER_BUDGET_SECONDS": "2",
     }

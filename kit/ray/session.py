@@ -103,6 +103,18 @@ def opened(settings: PrivateRay, *, log: Path) -> Iterator[int]:
         yield max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
 
 
+def joining() -> dict[str, str]:
+    """Returns the variables with which a process on this machine joins the Ray of this one.
+
+    To be called where a Ray is open; they hold its token.
+    """
+    import ray
+
+    address = str(ray.get_runtime_context().gcs_address)
+    names = (*_PRIVATE, _AUTH_MODE, _TOKEN)
+    return {ADDRESS: address, **{name: os.environ[name] for name in names if name in os.environ}}
+
+
 def answers(host: str, port: int) -> bool:
     """Returns whether anything accepts a connection there within five seconds."""
     try:

@@ -17,6 +17,7 @@ from contracts.environments import Environment
 from kit import bundle
 from kit.files import locked
 from kit.home import Home
+from pipelines.journal import Follower, Kind
 from pipelines.task import RUNS
 from records.model_registry import TRACKING_URI
 from records.model_versions import Standing
@@ -187,12 +188,13 @@ def test_ctrl_c_stops_everything_and_the_run_is_closed(finished: Finished, asked
 
 
 def _family_at_search(command: "subprocess.Popen[bytes]", home: Path) -> list[psutil.Process]:
-    """Waits until Ray works below the command, and returns every process there."""
-    parent = psutil.Process(command.pid)
+    """Waits until a trial has ended, and returns every process below the command."""
     for _ in range(1800):
-        family: list[psutil.Process] = parent.children(recursive=True)
-        if any("raylet" in process.name() for process in family if process.is_running()):
+        latest = max((home / RUNS).glob("2*"))
+        if any(event.step == "search" and event.kind is Kind.TOLD for event in Follower(latest).new()):
+            family: list[psutil.Process] = psutil.Process(command.pid).children(recursive=True)
+            assert any("raylet" in process.name() for process in family if process.is_running())
             return family
         assert command.poll() is None
         time.sleep(0.1)
-    raise AssertionError(f"Ray never came up; see {home / RUNS}")
+    raise AssertionError(f"No trial ended; see {home / RUNS}")

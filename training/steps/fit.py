@@ -23,6 +23,7 @@ class Fit(Step):
     """Fits the featuriser and the estimator on the training rows of the run's split."""
 
     name: ClassVar[str] = "fit"
+    on_ray: ClassVar[bool] = True
 
     seed: int
     workers: int = 1

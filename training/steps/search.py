@@ -26,6 +26,7 @@ class Search(Step):
     """Tries points of the workload's search space on the training and validation rows."""
 
     name: ClassVar[str] = "search"
+    on_ray: ClassVar[bool] = True
 
     seed: int
     trials: int

@@ -56,6 +56,8 @@ class Step(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
+    on_ray: ClassVar[bool] = False
+    """It opens a Ray, and is glad of one that runs already."""
     reusable: ClassVar[bool] = True
     """Equal fields and inputs make an equal output, so that a former one may be taken instead."""
 
