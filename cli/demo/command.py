@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import typer
 
+from contracts.gateway import development_key_file
 from kit.files import write_text
 from kit.home import home
 from kit.terminal import print_json, say
@@ -119,4 +120,4 @@ def _told_where(teller: Any) -> None:
             if use == "http":
                 say(f"  {process['name']}: http://{address}")
     say(f"  pages of the gateway: {status['gateway']['docs']}")
-    say("  the key: sluice keys development; to end it all: sluice down")
+    say(f"  the key: cat {development_key_file(home().root)}; to end it all: sluice down")
