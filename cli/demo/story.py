@@ -194,13 +194,15 @@ def routing(teller: Teller, client: Client, narrow: Client, mail: Message) -> to
     missing = client.predict(mail.raw, None)
     forbidden = narrow.predict(mail.raw, Environment.PRODUCTION.value)
     teller.expect(unknown.status == _BAD_REQUEST, "an unknown environment is refused", unknown.status)
+    chosen = missing.told.get("environment")
+    teller.expect(chosen == Environment.STAGING.value, "no header means staging", missing.told)
     teller.expect(forbidden.status == _FORBIDDEN, "a key without the scope is refused", forbidden.status)
     teller.tell(f"X-Environment: nowhere → {unknown.status} {unknown.told['detail']}")
-    teller.tell(f"no X-Environment → {missing.told['environment']}")
+    teller.tell(f"no X-Environment → {chosen}")
     teller.tell(f"a key for staging, in production → {forbidden.status} {forbidden.told['detail']}")
     return told.Routing(
         unknown_environment_status=unknown.status,
-        missing_header_environment=missing.told["environment"],
+        missing_header_environment=chosen,
         wrong_scope_status=forbidden.status,
     )
 

@@ -33,14 +33,15 @@ ALIKE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "variable",
             "GIT_PYTHON_REFRESH MLFLOW_DISABLE_TELEMETRY RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO "
             "RAY_AIR_NEW_OUTPUT RAY_CHDIR_TO_TRIAL_DIR RAY_DEDUP_LOGS_SKIP_REGEX "
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER RAY_TRAIN_HEALTH_CHECK_INTERVAL_S "
-            "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S RAY_USAGE_STATS_ENABLED",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER RAY_TRAIN_ENABLE_PREEMPTION_WATCHER "
+            "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S "
+            "RAY_USAGE_STATS_ENABLED",
         ),
         "Settings of the demo: mail of 2002, its own listener, all on two cores (docs/demo.md).": of(
             "variable",
             "FEATURE_REPO_HISTORY_MAX_AGE_DAYS MONITORING_CHANNELS MONITORING_DELIVERY_EVERY "
             "MONITORING_EGRESS_ALLOWED MONITORING_INGEST_EVERY TRAINING_EVALUATION_SEEDS "
-            "TRANSFORMER_SENDER_BUDGET_SECONDS",
+            "TRAINING_SEARCH_FOLDS TRANSFORMER_SENDER_BUDGET_SECONDS",
         ),
         "How a program of this machine finds its libraries.": of(
             "variable",
