@@ -21,7 +21,10 @@ from serving.runtimes import triton_wheel
 _TIMEOUT_SECONDS: Final = 15
 _LIBRARIES: Final = ("feast", "pandas", "pyarrow", "scikit-learn", "sqlalchemy", "selectolax")
 _TOOLS: Final = Path(__file__).resolve().parents[1] / ".cache" / "tools"  # tests/kit/debian.py
-_PORTS: Final = {8080: "gateway", 5000: "MLflow", 9090: "Prometheus"}
+_PORTS: Final = (
+    (8000, "sluice gateway serve", "GATEWAY_PORT"),
+    (8010, "sluice monitoring run", "MONITORING_PORT"),
+)
 
 
 class State(StrEnum):
@@ -84,16 +87,15 @@ def triton() -> Finding:
     return Finding("triton", State.READY, f"wheel {metadata.version(triton_wheel.DISTRIBUTION)}", used_for)
 
 
-def port(number: int, used_for: str) -> Finding:
-    """Returns whether nothing listens on the loopback port `number`."""
+def port(number: int, used_for: str, variable: str) -> Finding:
+    """Returns whether nothing listens on the loopback port `number`; `variable` chooses another one."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", number))
         except OSError:
-            return Finding(
-                f"port {number}", State.BUSY, "taken", used_for, "Another port is chosen; or free this one."
-            )
+            remedy = f"Free it, or set {variable}; sluice up takes free ports."
+            return Finding(f"port {number}", State.BUSY, "taken", used_for, remedy)
     return Finding(f"port {number}", State.READY, "free", used_for)
 
 
@@ -132,7 +134,6 @@ def examine() -> list[Finding]:
             "npm", ("--version",), "sluice data fetch", "apt-get install npm, or make setup: it installs it"
         ),
         program("node", ("--version",), "npm", "apt-get install nodejs, or make setup: it installs it"),
-        program("terraform", ("version",), "terraform/", "Install Terraform 1.11 or newer from HashiCorp"),
         program(
             "promtool", ("--version",), "tests of alert rules", "make tools, or apt-get install prometheus"
         ),
@@ -144,7 +145,7 @@ def examine() -> list[Finding]:
         ),
         program("chromium", ("--version",), "tests of the console", "apt-get install chromium"),
         program("git", ("--version",), "lineage of models", "apt-get install git"),
-        *(port(number, used_for) for number, used_for in _PORTS.items()),
+        *(port(*one) for one in _PORTS),
         *libraries(),
     ]
 

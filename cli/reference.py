@@ -5,11 +5,12 @@
 
 import importlib
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
 import typer
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticUndefined, to_json
 
 from cli.main import COMMANDS, app, load
 from kit.files import write_text
@@ -54,7 +55,8 @@ def settings_page() -> str:
         lines += ["", f"## {settings.owner}", "", _one_line(settings.__doc__), ""]
         lines += ["| variable | default | bounds | what it does |", "| --- | --- | --- | --- |"]
         for name, field in settings.model_fields.items():
-            default = "required" if field.default is PydanticUndefined else _shown(field.default)
+            value = field.get_default(call_default_factory=True)
+            default = "required" if value is PydanticUndefined else _shown(value)
             bounds = ", ".join(_bounds(field.metadata)) or " "
             lines.append(
                 f"| `{settings.variables()[name]}` | {default} | {bounds} | {_one_line(field.description)} |"
@@ -121,7 +123,13 @@ def _row(parameter: Any) -> str | None:
 def _shown(value: Any) -> str:
     if value is None or value is False or value in ((), [], {}):
         return " "
-    return f"`{'…' if 'SecretStr' in type(value).__name__ else value}`"
+    if "SecretStr" in type(value).__name__:
+        return "`…`"
+    if isinstance(value, Enum):
+        value = value.value
+    if value is True or isinstance(value, (tuple, list, dict, set, frozenset)):
+        value = to_json(value).decode()  # as it is written into a variable
+    return f"`{value}`"
 
 
 def _bounds(metadata: list[Any]) -> Iterator[str]:

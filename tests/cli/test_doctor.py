@@ -11,6 +11,8 @@ import pytest
 from cli import doctor
 from cli.doctor import State
 from cli.main import main
+from gateway.settings import GatewaySettings
+from monitoring.settings import MonitoringSettings
 
 
 def script(path: Path, body: str) -> Path:
@@ -59,8 +61,25 @@ def test_a_taken_port_is_busy_and_a_free_one_ready() -> None:
     """Both sides, on one and the same port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         number = server.getsockname()[1]
-        assert doctor.port(number, "tests").state is State.BUSY
-    assert doctor.port(number, "tests").state is State.READY
+        taken = doctor.port(number, "tests", "TESTS_PORT")
+        assert (taken.state, "TESTS_PORT" in taken.remedy) == (State.BUSY, True)
+    assert doctor.port(number, "tests", "TESTS_PORT").state is State.READY
+
+
+def test_the_ports_that_are_looked_at_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `sluice gateway serve` and `sluice monitoring run` listen on, by the variables that change it."""
+    looked_at: list[tuple[int, str, str]] = []
+
+    def port(number: int, used_for: str, variable: str) -> doctor.Finding:
+        looked_at.append((number, used_for, variable))
+        return doctor.Finding(f"port {number}", State.READY, "free", used_for)
+
+    monkeypatch.setattr(doctor, "port", port)
+    doctor.examine()
+    assert {(variable, number) for number, _, variable in looked_at} == {
+        (settings.variables()["port"], settings.model_fields["port"].default)
+        for settings in (GatewaySettings, MonitoringSettings)
+    }
 
 
 def test_findings_are_a_table_for_people_and_json_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +87,7 @@ def test_findings_are_a_table_for_people_and_json_for_scripts(capsys: pytest.Cap
     with pytest.raises(SystemExit):
         main(["doctor", "--json"])
     findings = json.loads(capsys.readouterr().out)
-    assert {"python", "triton", "redis-server", "postgres", "terraform", "npm", "promtool"} <= {
+    assert {"python", "triton", "redis-server", "postgres", "npm", "promtool"} <= {
         finding["name"] for finding in findings
     }
     assert all(finding["remedy"] for finding in findings if finding["state"] == "missing")
