@@ -26,7 +26,7 @@ from serving.runtimes.triton import free_ports
 ROOT: Final = Path(__file__).parents[2]
 ENVIRONMENTS: Final = Path(sys.prefix) / "peers"
 _JSON: Final = {"Content-Type": "application/json"}
-_INSIDE: Final = "e-mail to answer in one process, senders unknown; no keys, limits or records"
+_INSIDE: Final = "e-mail to answer with the model inside, senders unknown; no keys, limits or records"
 _MODEL: Final = "emails"
 
 
