@@ -67,7 +67,7 @@ def table(found: Sequence[Measured]) -> Table:
         notes=[
             f"Medians of {ROUNDS} rounds in which all took turns; in brackets the least and the largest.",
             "Loads are 1, 16 and 64 connections.",
-            f"Ours alone are also asked {OPEN_RATE} times a second, whatever comes of it; peers have no such figure.",
+            f"Ours alone are also asked {OPEN_RATE} times a second, whatever comes of it.",
             "CPU is the processor time of all processes for an e-mail at 16, MiB their memory after it.",
             "A ratio is of e-mails a second at 16.",
             *(f"{one.running.system.name}: {one.running.system.settings}." for one in found),
