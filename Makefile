@@ -16,7 +16,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 STAMP := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 
-.PHONY: help setup bytecode tools demo coverage test story lint types lock docs peers bench clean
+.PHONY: help setup bytecode tools demo coverage test tutorial lint types lock docs peers bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,10 +48,10 @@ demo: setup bytecode ## set up, then show the whole platform on real e-mail
 	$(BIN)/sluice demo
 
 test: setup bytecode tools lint types ## set up, then lint, types, import contracts and tests
-	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not story"
+	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not tutorial"
 
-story: setup bytecode ## the tests that take minutes: the demo on a sample of the corpus, and the tutorial
-	$(BIN)/pytest -n 2 --dist loadgroup -m story
+tutorial: setup bytecode ## follow the tutorial as its reader would: one more test, of minutes
+	$(BIN)/pytest -m tutorial
 
 coverage: setup bytecode tools ## the tests again with line and branch coverage, which take half as long again
 	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term

@@ -31,7 +31,7 @@ OURS = (
     "MONITORING_",
 )
 
-pytestmark = [pytest.mark.story, pytest.mark.xdist_group("pipelines")]
+pytestmark = [pytest.mark.tutorial, pytest.mark.xdist_group("pipelines")]
 
 
 def blocks() -> list[tuple[str, str | None, str]]:

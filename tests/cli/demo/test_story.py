@@ -19,7 +19,7 @@ from cli.reference import settings_classes
 if TYPE_CHECKING:
     import pyarrow as pa
 
-pytestmark = [pytest.mark.story, pytest.mark.xdist_group("pipelines")]
+pytestmark = pytest.mark.xdist_group("story")
 
 MESSAGES = 2000
 WINDOW = 150
