@@ -1,4 +1,4 @@
-"""Charts of columns by Evidently: the only module that imports it (DESIGN, section 1).
+"""Charts of columns by Evidently: the only module that imports it.
 
 Only what describes the columns is asked for. Evidently's own tests and its share of drifted columns are left
 out: a page has one verdict, and it is ours.
