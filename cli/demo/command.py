@@ -24,6 +24,9 @@ def demo(
     trials: int = typer.Option(
         2, "--trials", min=1, help="Points of the search space that each model tries."
     ),
+    quick: bool = typer.Option(
+        False, "--quick", help="Make the second version of the first model, instead of training another one."
+    ),
     window: int = typer.Option(400, "--window", min=40, help="Messages of each drift window."),
     as_json: bool = typer.Option(False, "--json", help="Print what was measured as JSON."),
 ) -> None:
@@ -34,11 +37,11 @@ def demo(
     value is measured in this run and kept in SLUICE_HOME/demo.json; a promise that is not kept ends the demo
     with an error. What it starts it ends, unless `--keep` is given. Running it again is safe.
 
-    Examples: `sluice demo`, `sluice demo --keep`, `sluice demo --corpus ~/mail --trials 10`
+    Examples: `sluice demo --keep`, `sluice demo --quick`, `sluice demo --corpus ~/mail --trials 10`
     """
     from cli.demo.story import Size
 
-    document = played(Size(trials=trials, window=window, source=corpus), keep=keep)
+    document = played(Size(trials=trials, quick=quick, window=window, source=corpus), keep=keep)
     if as_json:
         print_json(document)
     say(f"\nDone in {document['seconds']['all']:.0f} s. Every figure is in {home().root / DOCUMENT}.")
@@ -88,8 +91,12 @@ def _parts(teller: Any, listener: Any, size: Any, ends: list[Callable[[], Any]])
     with teller.chapter("first_model", "2. A first model, by the pipeline"):
         first = story.trained(teller, size, seed=0)
         parts["model"], parts["parity"] = story.figures(teller, first)
-    with teller.chapter("second_model", "3. A second one, on another split"):
-        second = story.trained(teller, size, seed=1, seeds=(0, 1))
+    if size.quick:
+        with teller.chapter("second_model", "3. A second version: the same model, exported and judged anew"):
+            second = story.trained(teller, size, seed=0, from_step="export")
+    else:
+        with teller.chapter("second_model", "3. A second one, on another split"):
+            second = story.trained(teller, size, seed=1, seeds=(0, 1))
     with teller.chapter("serving", "4. One in production, one in staging"):
         ends.append(lambda: teller.sluice("down"))
         story.served(teller, first, second)

@@ -44,6 +44,8 @@ class Size(NamedTuple):
     trials: int = 2
     window: int = 400
     """Messages of each drift window."""
+    quick: bool = False
+    """The second version is the first model, exported and judged anew."""
     source: Path | None = None
     """A corpus of one's own; None for the public one."""
 
@@ -92,11 +94,14 @@ def corpus(teller: Teller, size: Size) -> told.Corpus:
     )
 
 
-def trained(teller: Teller, size: Size, *, seed: int, seeds: Sequence[int] | None = None) -> Trained:
+def trained(
+    teller: Teller, size: Size, *, seed: int, seeds: Sequence[int] | None = None, from_step: str | None = None
+) -> Trained:
     """Runs the pipeline: search, fit, evaluation, certificate, gate, registry, staging."""
     more = {} if seeds is None else {"TRAINING_EVALUATION_SEEDS": json.dumps(list(seeds))}
+    again = () if from_step is None else ("--from-step", from_step)
     arguments = ("pipeline", "run", "--trials", str(size.trials), "--seed", str(seed))
-    summary = teller.sluice(*arguments, more=more)
+    summary = teller.sluice(*arguments, *again, more=more)
     teller.tell(f"the gate accepted version {summary['version']}; it is in staging")
     return Trained(str(summary["version"]), Path(summary["links"]["folder"]))
 

@@ -42,7 +42,15 @@ def test_the_story_holds_what_it_promises(corpus: "pa.Table", tmp_path: Path) ->
     done = subprocess.run(
         (
             *(sys.executable, "-c", "from cli.main import main; main()", "demo", "--json"),
-            *("--corpus", str(tmp_path / "mail.parquet"), "--trials", "1", "--window", str(WINDOW)),
+            *(
+                "--corpus",
+                str(tmp_path / "mail.parquet"),
+                "--trials",
+                "1",
+                "--quick",
+                "--window",
+                str(WINDOW),
+            ),
         ),
         env=_plain() | SMALL | {"SLUICE_HOME": str(home)},
         capture_output=True,
