@@ -39,6 +39,7 @@ class Browser:
         page = self._pages[attached["sessionId"]] = Page(self, attached["sessionId"])
         for domain in ("Page", "Network", "Runtime", "Log"):
             await page.ask(f"{domain}.enable")
+        await page.ask("Page.setLifecycleEventsEnabled", enabled=True)
         return page
 
     async def ask(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
@@ -79,7 +80,9 @@ class Page:
     def __init__(self, browser: Browser, session: str) -> None:
         self._browser = browser
         self._session = session
-        self._loaded = asyncio.Event()
+        self._loaded: set[str] = set()
+        """What was loaded, by the browser's name of each loading."""
+        self._heard = asyncio.Event()
         self.requests: list[str] = []
         self.complaints: list[str] = []
 
@@ -89,8 +92,9 @@ class Page:
 
     def hear(self, event: str, told: dict[str, Any]) -> None:
         """Notes what happened."""
-        if event == "Page.loadEventFired":
-            self._loaded.set()
+        if event == "Page.lifecycleEvent" and told["name"] == "load":
+            self._loaded.add(told["loaderId"])
+            self._heard.set()
         elif event == "Network.requestWillBeSent":
             self.requests.append(told["request"]["url"])
         elif event == "Runtime.exceptionThrown":
@@ -102,10 +106,11 @@ class Page:
 
     async def go(self, url: str) -> None:
         """Opens an address, and waits until it is loaded."""
-        self._loaded.clear()
-        await self.ask("Page.navigate", url=url)
+        loading = (await self.ask("Page.navigate", url=url))["loaderId"]
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await self._loaded.wait()
+            while loading not in self._loaded:  # and not the end of what was loaded before
+                self._heard.clear()
+                await self._heard.wait()
 
     async def says(self, expression: str) -> Any:
         """Returns the value of an expression in the page."""
