@@ -86,6 +86,7 @@ def document(measured: Measured) -> dict[str, Any]:
         "answers": measured.answers,
         "failures": measured.failures,
         "wrong": measured.wrong,
+        "wrong_for_want_of_the_sender": measured.unknown,
         "memory_bytes": measured.memory,
         "front_memory_bytes": measured.front_memory,
         "samples": {
@@ -124,7 +125,8 @@ def _truth(measured: Measured) -> list[Figure]:
             measured.wrong,
             "",
             aim="0",
-            note=asked,
+            note=asked
+            + (f"; {measured.unknown:,} by a lookup that took too long" if measured.unknown else ""),
         ),
         Figure(
             f"{which}: answers that are not in its records",

@@ -147,10 +147,12 @@ def test_answers_that_fail_or_differ_are_counted_apart() -> None:
         Answer(0, 0, 0, 200, None, b'{"probability": 0.5}'),
         Answer(1, 0, 0, 200, None, b'{"probability": 0.50000001}'),
         Answer(1, 0, 0, 200, None, b'{"probability": 0.6}'),
+        Answer(1, 0, 0, 200, None, b'{"probability": 0.1}'),
         Answer(0, 0, 0, 503, None, b'{"code": "overloaded"}'),
     ]
     rounds.checked(measured, answers, {True: [0.5, 0.5], False: [0.1, 0.1]})
-    assert (measured.answers, measured.failures, measured.wrong) == (4, 1, 1)
+    assert (measured.answers, measured.failures, measured.wrong) == (5, 1, 2)
+    assert measured.unknown == 1  # what the model says of an unknown sender
 
 
 def test_the_report_tells_medians_spread_and_ratios_in_one_run() -> None:
