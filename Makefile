@@ -16,7 +16,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 STAMP := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 
-.PHONY: help setup bytecode tools demo coverage test tutorial lint types lock docs peers bench clean
+.PHONY: help setup bytecode assertions tools demo coverage test tutorial lint types lock docs peers bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,13 @@ bytecode: setup
 demo: setup bytecode ## set up, then show the whole platform on real e-mail
 	$(BIN)/sluice demo
 
-test: setup bytecode tools lint types ## set up, then lint, types, import contracts and tests
+assertions: setup
+	@# Every worker of a run would rewrite the assertions of every test anew where writing bytecode is switched off.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --collect-only -qq > /dev/null
+
+test: setup bytecode ## set up, then lint, types, import contracts and tests
+	@# mypy keeps one core busy for a minute; what else has to be done first goes beside it.
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target types tools lint assertions
 	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not tutorial"
 
 tutorial: setup bytecode ## follow the tutorial as its reader would: one more test, of minutes
