@@ -21,10 +21,11 @@ from serving.runtimes import triton_wheel
 _TIMEOUT_SECONDS: Final = 15
 _LIBRARIES: Final = ("feast", "pandas", "pyarrow", "scikit-learn", "sqlalchemy", "selectolax")
 _TOOLS: Final = Path(__file__).resolve().parents[1] / ".cache" / "tools"  # tests/kit/debian.py
-_PORTS: Final = (
+PORTS: Final = (
     (8000, "sluice gateway serve", "GATEWAY_PORT"),
     (8010, "sluice monitoring run", "MONITORING_PORT"),
 )
+"""Ports that commands listen on by default, the commands, and the variables that change it."""
 
 
 class State(StrEnum):
@@ -145,7 +146,7 @@ def examine() -> list[Finding]:
         ),
         program("chromium", ("--version",), "tests of the console", "apt-get install chromium"),
         program("git", ("--version",), "lineage of models", "apt-get install git"),
-        *(port(*one) for one in _PORTS),
+        *(port(*one) for one in PORTS),
         *libraries(),
     ]
 

@@ -4,7 +4,7 @@
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -42,8 +42,8 @@ def settings_classes() -> list[type[Settings]]:
     return classes
 
 
-def settings_page() -> str:
-    """Returns the settings reference as Markdown."""
+def settings_page(classes: Sequence[type[Settings]] = ()) -> str:
+    """Returns the settings reference as Markdown, of every settings class unless some are given."""
     lines = [
         "# Settings",
         "",
@@ -51,7 +51,7 @@ def settings_page() -> str:
         f"A variable with `{FILE_SUFFIX}` at its end names a file that holds the value (mounted secrets).",
         "A variable with one of these prefixes that is not listed here is refused, with the nearest name.",
     ]
-    for settings in settings_classes():
+    for settings in classes or settings_classes():
         lines += ["", f"## {settings.owner}", "", _one_line(settings.__doc__), ""]
         lines += ["| variable | default | bounds | what it does |", "| --- | --- | --- | --- |"]
         for name, field in settings.model_fields.items():

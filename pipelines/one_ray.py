@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from kit.files import write_text
-from kit.ray.session import ADDRESS, RayUnavailable, joining, opened
+from kit.ray.session import ADDRESS, RayUnavailable, environment, joining, opened
+from kit.terminal import say
 from pipelines.journal import Follower, Kind
 from training.settings import TrainingSettings
 
@@ -61,17 +62,8 @@ def borrowed(folder: Path | None) -> Iterator[None]:
 
     Waits while that Ray starts, for two minutes at most.
     """
-    variables = {} if folder is None or os.environ.get(ADDRESS) else _lent(folder)
-    former = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
+    with environment({} if folder is None or os.environ.get(ADDRESS) else _lent(folder)):
         yield
-    finally:
-        for name, value in former.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 class _RunFailed(Exception):
@@ -82,17 +74,19 @@ def _lend(
     folder: Path, log: Path, after: str, until: str, over: threading.Event, failed: threading.Event
 ) -> None:
     follower = Follower(folder)
-    # Where it does not start, the task that needs one tries for itself, and tells why there is none.
-    with contextlib.ExitStack() as stack:
-        stack.callback(_tell, folder, _NONE)
+    try:
         if _ended(follower, after, over):
-            stack.enter_context(contextlib.suppress(_RunFailed, RayUnavailable))
-            stack.enter_context(opened(TrainingSettings.load(), log=log))
-            _tell(folder, joining())
-            _ended(follower, until, over)
-            _tell(folder, _NONE)
-            if failed.is_set():
-                raise _RunFailed
+            with contextlib.suppress(_RunFailed), opened(TrainingSettings.load(), log=log):
+                _tell(folder, joining())
+                _ended(follower, until, over)
+                _tell(folder, _NONE)
+                if failed.is_set():
+                    raise _RunFailed
+    except RayUnavailable as error:
+        # The task that needs one tries for itself, and fails if there is none for it either.
+        say(f"No Ray is lent to this run: {error.message} {error.next_step}")
+    finally:
+        _tell(folder, _NONE)
 
 
 def _ended(follower: Follower, step: str, over: threading.Event) -> bool:

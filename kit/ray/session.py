@@ -93,7 +93,7 @@ def opened(settings: PrivateRay, *, log: Path) -> Iterator[int]:
     """
     address = os.environ.get(ADDRESS, "")
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_environment(_MANNERS if address else {**_MANNERS, **_PRIVATE, **_password()}))
+        stack.enter_context(environment(_MANNERS if address else {**_MANNERS, **_PRIVATE, **_password()}))
         import ray  # sets up loggers of its own, which are then replaced
 
         stack.enter_context(_logging_to(log))
@@ -208,7 +208,8 @@ def _keep(folder: Path, kept_logs: Path) -> None:
 
 
 @contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables for the block; they, and what Ray itself sets, are as before it afterwards."""
     former = {name: os.environ.get(name) for name in (*values, _AUTH_MODE)}
     os.environ.update(values)
     try:

@@ -2,7 +2,6 @@
 
 from enum import StrEnum
 
-import pytest
 from pydantic import Field, SecretStr
 
 from cli import reference
@@ -44,10 +43,13 @@ class PaintSettings(Settings):
     """Never shown."""
 
 
-def test_a_default_is_shown_as_it_is_written_into_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_default_is_shown_as_it_is_written_into_a_variable() -> None:
     """Several parts are JSON, an enum's member is its value, a factory is no demand, a secret stays one."""
-    monkeypatch.setattr(reference, "settings_classes", lambda: [PaintSettings])
-    rows = [line.split(" | ")[:2] for line in reference.settings_page().splitlines() if "`PAINT_" in line]
+    rows = [
+        line.split(" | ")[:2]
+        for line in reference.settings_page([PaintSettings]).splitlines()
+        if "`PAINT_" in line
+    ]
     assert {name.strip("| `"): default.strip() for name, default in rows} == {
         "PAINT_BRUSH": "required",
         "PAINT_COLOUR": "`red`",
